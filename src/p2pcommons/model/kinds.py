@@ -1,0 +1,308 @@
+"""What the body of each kind holds. The writer refuses what breaks a rule; the reader goes on.
+
+A body that is not canonical or breaks the rules of its kind is still stored and relayed; it just
+says nothing, which `parse_body` expresses as None. Unknown fields are ignored. Long titles and
+names of others are kept whole here and shortened where they are shown.
+"""
+
+from __future__ import annotations
+
+import itertools
+import unicodedata
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+from p2pcommons.errors import RejectedError, UserError
+from p2pcommons.model import codec, tags
+from p2pcommons.model.ids import ID_BYTES
+from p2pcommons.model.limits import (
+    BODY_BYTES_MAX,
+    KEEP_IDS_MAX,
+    NAME_CHARS_MAX,
+    RULE_CHARS_MAX,
+    RULES_MAX,
+    SALT_BYTES,
+    TAGS_MAX,
+    TITLE_CHARS_MAX,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
+
+COMMONS: Final = "commons"
+PROFILE: Final = "profile"
+ENTRY: Final = "entry"
+TAG: Final = "tag"
+WITHDRAW: Final = "withdraw"
+DEVICE_REVOKE: Final = "device-revoke"
+
+NOT_WITHDRAWABLE: Final = frozenset(
+    {COMMONS, WITHDRAW, DEVICE_REVOKE, "propose", "close", "ack", "epoch"}
+)
+"""A `withdraw` that names one of these withdraws nothing."""
+
+PUBLIC: Final = "public"
+CIRCLE: Final = "circle"
+DEFAULT_LICENCE: Final = "CC-BY-SA-4.0"
+FORM_ARTICLE: Final = "article"
+FORM_LINK: Final = "link"
+FORM_NOTE: Final = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class CommonsBody:
+    """The founding words of a commons."""
+
+    title: str
+    purpose: str = ""
+    licence: str = DEFAULT_LICENCE
+    language: str | None = None
+    rules: tuple[str, ...] = ()
+    visibility: str = PUBLIC
+    why_private: str | None = None
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileBody:
+    """How a person wants to be called in one commons."""
+
+    name: str
+    about: str | None = None
+    languages: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EntryBody:
+    """One version of an entry. `dated` is the date of the source, seconds since 1970 UTC."""
+
+    form: str
+    title: str
+    text: str = ""
+    url: str | None = None
+    language: str | None = None
+    licence: str | None = None
+    excerpt: str | None = None
+    dated: int | None = None
+    tags: tuple[str, ...] = ()
+    edit_note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TagBody:
+    """One person's full list of tags on a target; an empty one takes back."""
+
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawBody:
+    """A request of its author to drop a body."""
+
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeBody:
+    """What a revoked device signed and its author still stands by."""
+
+    keep: tuple[bytes, ...] = ()
+    reason: str | None = None
+
+
+Body = CommonsBody | ProfileBody | EntryBody | TagBody | WithdrawBody | RevokeBody
+
+KIND_OF: Final[Mapping[type[Body], str]] = {
+    CommonsBody: COMMONS,
+    ProfileBody: PROFILE,
+    EntryBody: ENTRY,
+    TagBody: TAG,
+    WithdrawBody: WITHDRAW,
+    RevokeBody: DEVICE_REVOKE,
+}
+
+
+def encode_body(body: Body, salt: bytes) -> bytes:
+    """Return the canonical bytes of a body a person writes; `salt` is 16 random bytes.
+
+    Raises UserError naming the limit that is exceeded; nothing is ever cut.
+    """
+    _check_written(body)
+    values: dict[str, object] = {"salt": salt}
+    for field in fields(body):
+        value = cast("object", getattr(body, field.name))
+        if value is None or (value == () and field.name in _LEFT_OUT_WHEN_EMPTY):
+            continue
+        values[field.name] = list(cast("tuple[object]", value)) if type(value) is tuple else value
+    if isinstance(body, EntryBody) and not body.tags:
+        values.pop("tags", None)
+    try:
+        encoded = codec.encode(values)
+    except (ValueError, UnicodeEncodeError) as error:
+        raise UserError(f"the text cannot be written down: {error}") from error
+    if len(encoded) > BODY_BYTES_MAX:
+        raise UserError(
+            f"{len(encoded):,} bytes are too many: a contribution holds at most "
+            f"{BODY_BYTES_MAX:,} bytes"
+        )
+    return encoded
+
+
+def parse_body(kind: str, body: bytes) -> Body | None:
+    """Return what a body says, or None where it says nothing: unknown kind or a broken rule."""
+    parser = _PARSERS.get(kind)
+    if parser is None:
+        return None
+    try:
+        value = codec.decode(body)
+    except RejectedError:
+        return None
+    if type(value) is not dict:
+        return None
+    try:
+        read = _Fields(cast("dict[str, object]", value))
+        if len(read.required("salt", bytes)) != SALT_BYTES:
+            return None
+        return parser(read)
+    except _SaysNothingError:
+        return None
+
+
+_LEFT_OUT_WHEN_EMPTY = frozenset({"languages", "links", "needs"})
+
+
+class _SaysNothingError(Exception):
+    """A rule of the kind is broken."""
+
+
+class _Fields:
+    """Typed access to a decoded body, by exact types."""
+
+    def __init__(self, values: dict[str, object]) -> None:
+        self._values = values
+
+    def required(self, name: str, kind: type[T]) -> T:
+        value = self._values.get(name)
+        if type(value) is not kind:
+            raise _SaysNothingError
+        return value
+
+    def optional(self, name: str, kind: type[T]) -> T | None:
+        return self.required(name, kind) if name in self._values else None
+
+    def items(self, name: str, kind: type[T], count_max: int) -> tuple[T, ...]:
+        values = self.optional(name, list) or []
+        listed = cast("list[object]", values)
+        if len(listed) > count_max or any(type(item) is not kind for item in listed):
+            raise _SaysNothingError
+        return tuple(cast("list[T]", listed))
+
+    def texts(self, name: str, count_max: int = 64) -> tuple[str, ...]:
+        return self.items(name, str, count_max)
+
+
+def _parse_commons(read: _Fields) -> CommonsBody:
+    body = CommonsBody(
+        title=read.required("title", str),
+        purpose=read.required("purpose", str),
+        licence=read.required("licence", str),
+        language=read.optional("language", str),
+        rules=read.texts("rules", RULES_MAX),
+        visibility=read.required("visibility", str),
+        why_private=read.optional("why_private", str),
+        needs=read.texts("needs"),
+    )
+    if body.visibility not in (PUBLIC, CIRCLE):
+        raise _SaysNothingError
+    if body.visibility == CIRCLE and not body.why_private:
+        raise _SaysNothingError
+    return body
+
+
+def _parse_profile(read: _Fields) -> ProfileBody:
+    return ProfileBody(
+        name=read.required("name", str),
+        about=read.optional("about", str),
+        languages=read.texts("languages"),
+        links=read.texts("links"),
+    )
+
+
+def _parse_entry(read: _Fields) -> EntryBody:
+    return EntryBody(
+        form=read.required("form", str),
+        title=read.required("title", str),
+        text=read.required("text", str),
+        url=read.optional("url", str),
+        language=read.optional("language", str),
+        licence=read.optional("licence", str),
+        excerpt=read.optional("excerpt", str),
+        dated=read.optional("dated", int),
+        tags=read.texts("tags", TAGS_MAX),
+        edit_note=read.optional("edit_note", str),
+    )
+
+
+def _parse_tag(read: _Fields) -> TagBody:
+    read.required("tags", list)
+    return TagBody(read.texts("tags", TAGS_MAX))
+
+
+def _parse_withdraw(read: _Fields) -> WithdrawBody:
+    return WithdrawBody(read.optional("reason", str))
+
+
+def _parse_revoke(read: _Fields) -> RevokeBody:
+    keep = read.items("keep", bytes, KEEP_IDS_MAX)
+    ascending = all(first < second for first, second in itertools.pairwise(keep))
+    if not ascending or any(len(identifier) != ID_BYTES for identifier in keep):
+        raise _SaysNothingError
+    return RevokeBody(keep, read.optional("reason", str))
+
+
+_PARSERS: Final[Mapping[str, Callable[[_Fields], Body]]] = {
+    COMMONS: _parse_commons,
+    PROFILE: _parse_profile,
+    ENTRY: _parse_entry,
+    TAG: _parse_tag,
+    WITHDRAW: _parse_withdraw,
+    DEVICE_REVOKE: _parse_revoke,
+}
+
+
+def _check_written(body: Body) -> None:
+    """Raise UserError for what a person may not write; what others wrote is never held to it."""
+    if isinstance(body, CommonsBody):
+        check_line("title", body.title, TITLE_CHARS_MAX)
+        if len(body.rules) > RULES_MAX:
+            raise UserError(f"{len(body.rules)} rules are too many: the limit is {RULES_MAX}")
+        for rule in body.rules:
+            check_line("rule", rule, RULE_CHARS_MAX)
+    elif isinstance(body, ProfileBody):
+        check_line("name", body.name, NAME_CHARS_MAX)
+    elif isinstance(body, EntryBody):
+        check_line("title", body.title, TITLE_CHARS_MAX)
+        _check_tags(body.tags)
+    elif isinstance(body, TagBody):
+        _check_tags(body.tags)
+
+
+def check_line(what: str, text: str, chars_max: int) -> None:
+    """Raise UserError unless `text` is one non-empty line of at most `chars_max` characters."""
+    if not text.strip():
+        raise UserError(f"the {what} is empty")
+    if len(text) > chars_max:
+        raise UserError(f"the {what} has {len(text)} characters; the limit is {chars_max}")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise UserError(f"the {what} holds control characters or line breaks")
+
+
+def _check_tags(listed: tuple[str, ...]) -> None:
+    if len(listed) > TAGS_MAX:
+        raise UserError(f"{len(listed)} tags are too many: the limit is {TAGS_MAX}")
+    for tag in listed:
+        if tags.normalise(tag) != tag:
+            raise UserError(f"tag {tag!r} is not written in its normal form")
