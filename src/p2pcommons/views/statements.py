@@ -1,0 +1,82 @@
+"""Statements: one person's current word on a target, and what becomes of their tags and names.
+
+The slot of a statement is (author, kind, target). Two devices that did not know of each other
+leave two heads; tags of all heads count together, of a profile the newest head counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from p2pcommons.model.kinds import ProfileBody, TagBody
+from p2pcommons.model.tags import readable
+from p2pcommons.views.held import newest_first
+from p2pcommons.views.passes import replaced
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from p2pcommons.model.kinds import Body
+    from p2pcommons.views.entries import EntryView
+    from p2pcommons.views.held import Held
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileView:
+    """The newest profile of a person in one commons; `body` is None where it is missing."""
+
+    id: bytes
+    author: bytes
+    body: ProfileBody | None
+
+
+def statement_heads(statements: Sequence[Held]) -> list[Held]:
+    """Return the heads of one slot, newest first, withdrawn ones among them."""
+    gone = replaced(statements)
+    return newest_first(item for item in statements if item.id not in gone)
+
+
+def stated_tags(
+    statements: Sequence[Held],
+    withdrawn: Collection[bytes],
+    bodies: Mapping[bytes, Body | None],
+) -> frozenset[str]:
+    """Return the union of what the heads of one person's tag statements on a target say."""
+    tags: set[str] = set()
+    for item in statement_heads(statements):
+        body = bodies.get(item.id)
+        if item.id not in withdrawn and isinstance(body, TagBody):
+            tags.update(body.tags)
+    return readable_tags(tags)
+
+
+def version_tags(entry: EntryView, author: bytes) -> frozenset[str]:
+    """Return the tags in the current versions of `author`, who made no tag statement."""
+    tags: set[str] = set()
+    for head in entry.heads:
+        if head.author == author and head.body is not None:
+            tags.update(head.body.tags)
+    return readable_tags(tags)
+
+
+def fold_profile(
+    statements: Sequence[Held],
+    withdrawn: Collection[bytes],
+    bodies: Mapping[bytes, Body | None],
+) -> ProfileView | None:
+    """Return the newest head of one person's profiles that is not withdrawn and says something.
+
+    One whose body is missing counts: an older profile never stands in for it.
+    """
+    for item in statement_heads(statements):
+        body = bodies.get(item.id)
+        if item.id in withdrawn or (item.id in bodies and not isinstance(body, ProfileBody)):
+            continue
+        return ProfileView(item.id, item.author, body if isinstance(body, ProfileBody) else None)
+    return None
+
+
+def readable_tags(tags: Iterable[str]) -> frozenset[str]:
+    """Return those tags that readers count; the others are skipped."""
+    return frozenset(tag for tag in tags if readable(tag))
