@@ -1,0 +1,1 @@
+"""What nodes say to each other, as pure functions and state machines over bytes."""

@@ -1,0 +1,119 @@
+"""Every limit of the exchange between nodes, with its unit and its reason.
+
+Limits of the data itself (header, body, gossip message) stand in `model.limits`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from p2pcommons.model.limits import BODY_BYTES_MAX
+
+RECONCILE_PROTOCOL = "/p2pcommons/reconcile/1.0.0"
+"""The libp2p protocol id of a session's stream."""
+
+FRAME_BYTES_MAX = 256 * 1024
+"""One frame of a session: a quarter of the usual receive window, 450 envelopes of usual size."""
+
+NEGENTROPY_BYTES_MAX = FRAME_BYTES_MAX - 64
+"""One Negentropy message: a frame less the name, the channel and the length around it."""
+
+NONCE_BYTES = 32
+"""Of either side's `hello`: nobody can prepare blinded hashes, or look them up afterwards."""
+
+BLINDED_BYTES = 16
+"""What stands for a commons in `commons`: too long to meet by chance."""
+
+COMMONS_MAX = 256
+"""Commons named by one session; a node that shares more with one peer puts the busiest first."""
+
+CHANNELS_OPEN_MAX = 4
+"""Commons reconciled side by side in one session: hides the round trips of many small ones."""
+
+WANTS_IN_FLIGHT_MAX = 4
+"""Unanswered wants of either side; the credit comes back after the commit."""
+
+WANT_IDS_MAX = 450
+"""Ids in one want: one transaction of 35 to 50 ms, so a person's own write is not kept waiting."""
+
+WANT_IDS_FIRST = 64
+"""Ids in the first want, before it is known how large the contributions are."""
+
+WANT_BYTES_TARGET = 1024 * 1024
+"""What one want should bring: four of them in flight bound the memory of a session."""
+
+IDS_PER_FRAME_MAX = 4_096
+"""Ids in one `have` or `absent`: half a frame."""
+
+HAVES_AHEAD_MAX = 16_384
+"""Ids announced by `have` that the other side has not taken up yet: half a megabyte."""
+
+NEEDS_AHEAD_MAX = 16_384
+"""Ids waiting to be wanted before the opener sends its next Negentropy message."""
+
+FRUITLESS_ROUNDS_MAX = 8
+"""Rounds in a row that bring no new id: four levels of 16 already tell 10^6 items apart."""
+
+FRUITLESS_ROUNDS_SERVED_MAX = 64
+"""The same as seen by the other side, which cannot tell a fruitless round for certain."""
+
+CHANNEL_INBOX_MAX = 64
+"""Messages kept for a commons whose snapshot is still being loaded."""
+
+SPLIT_JITTER_FRACTION = 4
+"""A split point moves by up to a quarter of its bucket: sums of chosen ids need fixed buckets."""
+
+GOSSIP_COALESCED_BYTES = 64 * 1024
+"""Envelopes are gathered into one gossip message up to this size; a single larger one may stand."""
+
+GOSSIP_COALESCE_MS = 50
+"""How long own contributions may wait for company under load; when idle they leave at once."""
+
+INVITE_CHARS_MAX = 180
+"""The QR code of an invite still fits a terminal of 80 columns."""
+
+INVITE_TITLE_BYTES_MAX = 20
+"""Enough of a title to recognise it."""
+
+INVITE_ADDRESSES_MAX = 3
+"""One for the LAN, one for the internet, one to spare."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """What one session may cost; a node may be stricter on a small machine."""
+
+    bytes_max: int = 256 * 1024 * 1024
+    """Received and sent; beyond it the session pauses and goes on next time."""
+
+    duration_ms_max: int = 15 * 60 * 1000
+    """Then it pauses, so that one slow peer does not hold a place for ever."""
+
+    idle_ms_max: int = 60 * 1000
+    """Silence of the other side while it is its turn; a laptop may sleep for a while and go on."""
+
+    want_ids_max: int = WANT_IDS_MAX
+    """Ids in one want of ours; 900 is faster when nobody is writing at this machine."""
+
+    body_bytes_max: int = BODY_BYTES_MAX
+    """Longer bodies are sent as headers only."""
+
+
+@dataclass(frozen=True, slots=True)
+class GossipBudget:
+    """What gossip may cost before anything is verified, and what an author may add."""
+
+    neighbour_bytes_per_s: int = 512 * 1024
+    """Bytes a second of one neighbour: eight full messages, 1,000 usual contributions."""
+
+    neighbour_bytes_burst: int = 4 * 1024 * 1024
+    """A neighbour that comes back from a pause."""
+
+    author_new_per_s: int = 50
+    """New contributions a second of one author; the surplus is shed, reconciliation brings it."""
+
+    author_new_burst: int = 1_000
+    """An import of a thousand links passes at once."""
+
+    keys_max: int = 4_096
+    """Buckets remembered; the fullest (idle longest) are forgotten first."""
