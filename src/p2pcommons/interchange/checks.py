@@ -94,8 +94,9 @@ def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
     seen: dict[str, None] = {}
     for tag in tags:
         visible = " ".join(tag.replace("\n", " ").replace("\t", " ").translate(_CONTROLS).split())
-        if visible.strip("#").strip():
-            seen[normalise(visible.lstrip("#"))] = None
+        word = visible.lstrip("# ")
+        if word:
+            seen[normalise(word)] = None
     if len(seen) > limits.TAGS_MAX:
         raise UserError(f"it has {len(seen)} tags; the limit is {limits.TAGS_MAX}")
     return tuple(seen)
