@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import re
 from urllib.parse import urlsplit, urlunsplit
 
+_HUGE_REFERENCE = re.compile(r"&#[0-9]{8,};?")
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ftp": 21}
 
 
@@ -14,7 +16,8 @@ def same_address_key(url: str) -> str:
     Entities decoded, scheme and host in lower case, default port dropped, empty path as '/'.
     What does not parse as an address is its own key.
     """
-    text = html.unescape(url).strip()
+    # A reference with thousands of digits makes the standard library raise; it means nothing.
+    text = html.unescape(_HUGE_REFERENCE.sub("\ufffd", url)).strip()
     try:
         parts = urlsplit(text)
         port = parts.port
