@@ -1,0 +1,172 @@
+"""Settings: a few names with a type, a default and a meaning; flag, then environment, then file.
+
+Unknown settings in the file are kept when it is rewritten and reported by `doctor`; a value of
+the wrong type is an error that names the line's setting and what would be right.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, cast
+
+from p2pcommons.errors import UserError
+from p2pcommons.paths import write_private
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+class Mode(StrEnum):
+    """How far the node goes to meet others; see the user guide for the table."""
+
+    OFF = "off"
+    FRIENDS = "friends"
+    LAN = "lan"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its dotted name, default, what it means, and the variable that overrides it."""
+
+    name: str
+    default: object
+    meaning: str
+    variable: str
+
+
+SETTINGS: Final[tuple[Setting, ...]] = (
+    Setting("name", "", "how you want to be called", "P2PCOMMONS_NAME"),
+    Setting("commons.default", "", "id of the commons that commands use", "P2PCOMMONS_COMMONS"),
+    Setting("network.mode", "lan", "off, friends, lan or open", "P2PCOMMONS_MODE"),
+    Setting("network.port", 0, "TCP port, drawn once at the first start", "P2PCOMMONS_PORT"),
+    Setting("network.listen", [], "listen addresses instead of all interfaces", ""),
+    Setting("network.reconcile_seconds", 300, "pause between reconciliations with a peer", ""),
+    Setting("node.keep_running", False, "leave the node running when the screen closes", ""),
+    Setting("look.ascii", False, "draw with plain ASCII characters", "P2PCOMMONS_ASCII"),
+)
+
+_BY_NAME: Final[Mapping[str, Setting]] = {setting.name: setting for setting in SETTINGS}
+_PORT_MAX = 65_535
+_WORDS_FOR_TYPES: Final[Mapping[str, str]] = {
+    "str": "a text",
+    "int": "a number",
+    "bool": "true or false",
+    "list": "a list of texts",
+}
+
+
+class Config:
+    """The settings of one profile, read once; `set` and `save` write the file back."""
+
+    def __init__(self, path: Path, values: dict[str, object]) -> None:
+        self.path = path
+        self._values = values
+
+    @classmethod
+    def load(cls, path: Path) -> Config:
+        """Read `path`; a missing file means defaults. Raises UserError for a broken one."""
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            values = {}
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} is not valid TOML: {error}") from error
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}") from error
+        config = cls(path, _flat(values))
+        for setting in SETTINGS:
+            config.get(setting.name)
+        return config
+
+    def get(self, name: str) -> object:
+        """Return a setting's value. Raises UserError when the value in force is unusable."""
+        setting = _BY_NAME[name]
+        raw = os.environ.get(setting.variable) if setting.variable else None
+        if raw is not None and raw != "":
+            return _checked(setting, _from_text(setting, raw), setting.variable)
+        if name not in self._values:
+            return setting.default
+        return _checked(setting, self._values[name], str(self.path))
+
+    def text(self, name: str) -> str:
+        """Return a setting that is a string."""
+        return cast("str", self.get(name))
+
+    def number(self, name: str) -> int:
+        """Return a setting that is an integer."""
+        return cast("int", self.get(name))
+
+    def flag(self, name: str) -> bool:
+        """Return a setting that is true or false."""
+        return cast("bool", self.get(name))
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a setting that is a list of strings."""
+        return tuple(cast("list[str]", self.get(name)))
+
+    @property
+    def mode(self) -> Mode:
+        """The network mode in force."""
+        return Mode(self.text("network.mode"))
+
+    def unknown(self) -> tuple[str, ...]:
+        """Return the names in the file that mean nothing to this version."""
+        return tuple(sorted(set(self._values) - set(_BY_NAME)))
+
+    def set(self, name: str, value: object) -> None:
+        """Change a setting and save the file. Raises UserError for a value of a wrong type."""
+        _checked(_BY_NAME[name], value, name)
+        self._values[name] = value
+        self.save()
+
+    def save(self) -> None:
+        """Write the file back, unknown settings included."""
+        import tomli_w
+
+        nested: dict[str, object] = {}
+        for dotted, value in sorted(self._values.items()):
+            table = nested
+            *tables, last = dotted.split(".")
+            for part in tables:
+                table = cast("dict[str, object]", table.setdefault(part, {}))
+            table[last] = value
+        write_private(self.path, tomli_w.dumps(nested).encode())
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat.update(_flat(cast("dict[str, object]", value), f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _from_text(setting: Setting, raw: str) -> object:
+    if isinstance(setting.default, bool):
+        return raw.strip().lower() in ("1", "true", "yes", "on")
+    if isinstance(setting.default, int):
+        return int(raw) if raw.strip().isdecimal() else raw
+    return raw
+
+
+def _checked(setting: Setting, value: object, origin: str) -> object:
+    """Return `value` if it fits the setting, else raise UserError saying what would."""
+    if type(value) is not type(setting.default):
+        right = _WORDS_FOR_TYPES[type(setting.default).__name__]
+        raise UserError(f"{setting.name} in {origin} must be {right}, not {value!r}")
+    if setting.name == "network.mode" and value not in list(Mode):
+        raise UserError(f"{setting.name} in {origin} is {value!r}; it is one of {', '.join(Mode)}")
+    if setting.name == "network.port" and not 0 <= cast("int", value) <= _PORT_MAX:
+        raise UserError(f"{setting.name} in {origin} must be 0 to {_PORT_MAX}")
+    if isinstance(value, list) and not all(
+        isinstance(item, str) for item in cast("list[object]", value)
+    ):
+        raise UserError(f"{setting.name} in {origin} must be a list of texts")
+    return cast("object", value)

@@ -1,0 +1,30 @@
+"""The façade: one small API that the CLI, the screens and scripts use."""
+
+from __future__ import annotations
+
+from p2pcommons.replica.identity import Identity
+from p2pcommons.replica.records import (
+    Added,
+    Check,
+    Draft,
+    Edited,
+    ImportReport,
+    InviteMade,
+    JoinResult,
+    Selection,
+)
+from p2pcommons.replica.replica import Replica, open_replica
+
+__all__ = [
+    "Added",
+    "Check",
+    "Draft",
+    "Edited",
+    "Identity",
+    "ImportReport",
+    "InviteMade",
+    "JoinResult",
+    "Replica",
+    "Selection",
+    "open_replica",
+]

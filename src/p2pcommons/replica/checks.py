@@ -1,0 +1,155 @@
+"""The doctor: what could be wrong with this profile, what is, and what to do about it."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import sys
+from typing import TYPE_CHECKING
+
+from p2pcommons import control
+from p2pcommons.errors import P2PCommonsError, UserError
+from p2pcommons.replica import identity as identities
+from p2pcommons.replica.records import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from p2pcommons.replica.replica import Replica
+
+PYTHON_MIN = (3, 11)
+SPACE_BYTES_MIN = 50_000_000
+_OPEN_TO_OTHERS = 0o077
+
+
+def examine(replica: Replica) -> list[Check]:
+    """Return one line for each thing looked at; a check that cannot be made counts as failed."""
+    checks: list[Check] = []
+    for name, look in _LOOKS.items():
+        try:
+            checks += [Check(name, *found) for found in look(replica)]
+        except P2PCommonsError as error:
+            checks.append(Check(name, ok=False, text=str(error), fix="see the message"))
+    return checks
+
+
+Found = tuple[bool, str, str]
+
+
+def _python(_replica: Replica) -> Iterator[Found]:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    enough = sys.version_info[:2] >= PYTHON_MIN
+    yield enough, f"Python {version}", "" if enough else "install Python 3.11 or newer"
+
+
+def _folders(replica: Replica) -> Iterator[Found]:
+    paths = replica.paths
+    paths.make()
+    for folder in dict.fromkeys((paths.data_dir, paths.config_dir, paths.state_dir)):
+        yield _mode_of(folder, "700")
+    free = shutil.disk_usage(paths.data_dir).free
+    yield (
+        free >= SPACE_BYTES_MIN,
+        f"{free // 1_000_000:,} MB free at {paths.data_dir}",
+        "" if free >= SPACE_BYTES_MIN else "make room: nothing more can be written soon",
+    )
+
+
+def _settings(replica: Replica) -> Iterator[Found]:
+    unknown = replica.config.unknown()
+    where = replica.config.path
+    if unknown:
+        yield (
+            False,
+            f"{where} has settings that mean nothing here: {', '.join(unknown)}",
+            ("correct their spelling or remove them"),
+        )
+    else:
+        yield True, f"{where} is well", ""
+
+
+def _identity(replica: Replica) -> Iterator[Found]:
+    found = replica.identity
+    if found is None:
+        yield False, "nobody writes on this machine yet", "run: p2pcommons init --name YOUR-NAME"
+        return
+    yield True, f"you are {found.shown}", ""
+    yield _mode_of(replica.paths.device_key, "600")
+
+
+def _words(replica: Replica) -> Iterator[Found]:
+    if identities.unconfirmed_words(replica.paths) is None:
+        yield True, "no recovery words lie on this machine", ""
+    else:
+        yield (
+            False,
+            "your 24 words are not confirmed; their seed lies in root.key",
+            ("write them down and run: p2pcommons words"),
+        )
+
+
+def _store(replica: Replica) -> Iterator[Found]:
+    faults = replica.store.integrity_check()
+    if faults:
+        yield (
+            False,
+            f"{replica.paths.replica_db}: {faults[0]}",
+            (
+                "export what can be read (p2pcommons export --format jsonl --out FILE), "
+                "move replica.db aside, import the file"
+            ),
+        )
+    else:
+        yield True, f"{replica.paths.replica_db} passes SQLite's own check", ""
+    differences = replica.store.views_differences()
+    yield (
+        not differences,
+        f"views differ from their contributions: {differences[0]}"
+        if differences
+        else "views are what the contributions say",
+        "please report this with the text of this line" if differences else "",
+    )
+    if replica.store.path.exists():
+        yield _mode_of(replica.store.path, "600")
+
+
+def _node(replica: Replica) -> Iterator[Found]:
+    mode = replica.config.mode
+    try:
+        status = control.request(replica.paths, {"op": "status"})
+    except UserError:
+        yield True, f"no node is running (mode {mode})", ""
+        return
+    addresses = status.get("addresses")
+    yield (
+        bool(addresses) or mode == "off",
+        f"the node runs, mode {status.get('mode')}, process {status.get('pid')}",
+        "" if addresses or mode == "off" else f"it listens nowhere; see {replica.paths.node_log}",
+    )
+
+
+def _only_here(replica: Replica) -> Iterator[Found]:
+    count = replica.only_here()
+    yield True, f"{count} of yours are only here" if count else "others hold all that is yours", ""
+
+
+def _mode_of(path: Path, wanted: str) -> Found:
+    if sys.platform == "win32":
+        return True, f"{path} exists", ""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & _OPEN_TO_OTHERS:
+        return False, f"{path} is open to others (mode {mode:o})", f"run: chmod {wanted} {path}"
+    return True, f"{path} is for you alone", ""
+
+
+_LOOKS: dict[str, Callable[[Replica], Iterator[Found]]] = {
+    "python": _python,
+    "folders": _folders,
+    "settings": _settings,
+    "identity": _identity,
+    "words": _words,
+    "store": _store,
+    "node": _node,
+    "held": _only_here,
+}

@@ -1,0 +1,105 @@
+"""What the façade returns beside the store's own records: frozen values, words already cleaned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from array import array
+
+    from p2pcommons.store import CommonsRow
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A published entry; `same_url` are the entries that had its address before."""
+
+    id: bytes
+    title: str
+    same_url: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A new version of an entry, and what it replaces."""
+
+    id: bytes
+    version: bytes
+    parents: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InviteMade:
+    """An invite. `stale` tells that its addresses are the last known ones, not those in use."""
+
+    text: str
+    commons: CommonsRow
+    addresses: tuple[str, ...]
+    stale: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinResult:
+    """A commons joined by invite; `already` tells that it was joined before."""
+
+    commons: CommonsRow
+    already: bool
+    inviter: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The rowids of a view, newest first."""
+
+    ids: array[int]
+
+    @property
+    def total(self) -> int:
+        """How many entries the view has."""
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What became of each link of a file: links == added + merged + skipped + failed."""
+
+    links: int
+    added: int
+    merged: int
+    skipped: int
+    failures: tuple[tuple[int, str], ...]
+    joined: tuple[bytes, ...]
+    left_out: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def failed(self) -> int:
+        """Number of links that could not become contributions."""
+        return len(self.failures)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is being written. `commons` and `entry` are hex ids; `name` names the file."""
+
+    name: str
+    commons: str = ""
+    entry: str = ""
+    form: str = ""
+    title: str = ""
+    url: str = ""
+    text: str = ""
+    tags: tuple[str, ...] = ()
+    saved_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the doctor: what was looked at, whether it is well, and what to do if not."""
+
+    name: str
+    ok: bool
+    text: str
+    fix: str = ""
