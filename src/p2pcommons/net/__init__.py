@@ -1,0 +1,3 @@
+"""The network: libp2p and nothing else. Knows frames and topics, never the store."""
+
+from __future__ import annotations

@@ -1,0 +1,135 @@
+"""Frames on a libp2p stream: a length of four bytes, big-endian, then that many bytes.
+
+Close, reset and the end of the other process look alike on the wire. So a stream that ends between
+two frames has ended; one that ends inside a frame is an error. The protocol says its own goodbye.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from p2pcommons.errors import NetworkError, RejectedError, RejectReason
+from p2pcommons.net.library import LIBRARY_ERRORS
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_LENGTH = struct.Struct(">I")
+_READ_BYTES = 65_536
+_GOODBYE_SECONDS = 2.0
+
+
+class FrameStream:
+    """One stream to one peer. One task may read while another writes.
+
+    A read may be cancelled and tried again. A write that is cancelled or fails resets the stream,
+    because half a frame has gone out.
+    """
+
+    def __init__(self, stream: Any, peer_id: str, protocol: str, write_seconds_max: float) -> None:
+        self.peer_id = peer_id
+        self.protocol = protocol
+        self._stream = stream
+        self._write_seconds_max = write_seconds_max
+        self._unread = bytearray()
+        self._write_lock = trio.Lock()
+        self._is_over = False
+
+    async def __aenter__(self) -> FrameStream:
+        return self
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error_type is None:
+            await self.close()
+        else:
+            await self.reset()
+
+    async def read_frame(self, bytes_max: int) -> bytes | None:
+        """Read the next frame; None when the stream ended before it began.
+
+        Raises:
+            RejectedError: the frame claims more than `bytes_max` bytes; the stream is reset.
+            NetworkError: the stream ended inside the frame.
+        """
+        while len(self._unread) < _LENGTH.size:
+            if not await self._fill(_READ_BYTES):
+                if self._unread:
+                    raise NetworkError("the stream ended inside a frame")
+                return None
+        (length,) = _LENGTH.unpack_from(self._unread)
+        if length > bytes_max:
+            await self.reset()
+            raise RejectedError(RejectReason.FRAME_TOO_LARGE, f"{length} of {bytes_max} bytes")
+        end = _LENGTH.size + length
+        while len(self._unread) < end:
+            if not await self._fill(max(_READ_BYTES, end - len(self._unread))):
+                raise NetworkError("the stream ended inside a frame")
+        frame = bytes(self._unread[_LENGTH.size : end])
+        del self._unread[:end]
+        return frame
+
+    async def _fill(self, bytes_max: int) -> bool:
+        if self._is_over:
+            return False
+        try:
+            data: bytes = await self._stream.read(bytes_max)
+        except LIBRARY_ERRORS:
+            return False
+        self._unread += data
+        return bool(data)
+
+    async def write_frame(self, data: bytes) -> None:
+        """Write one frame.
+
+        Raises:
+            NetworkError: the stream is closed, or the other side took too long to take it.
+        """
+        async with self._write_lock:
+            if self._is_over:
+                raise NetworkError("the stream is closed")
+            done = False
+            try:
+                with trio.move_on_after(self._write_seconds_max):
+                    await self._stream.write(_LENGTH.pack(len(data)) + data)
+                    done = True
+            except LIBRARY_ERRORS as error:
+                raise NetworkError(f"the stream was cut: {_reason(error)}") from error
+            finally:
+                if not done:
+                    await self.reset()
+            if not done:
+                raise NetworkError("the other side does not read")
+
+    async def close(self) -> None:
+        """Say that nothing more will be written. What the other side still writes can be read."""
+        if not self._is_over:
+            await self._shielded(self._stream.close)
+
+    async def reset(self) -> None:
+        """Give the stream up at once, in both directions."""
+        if not self._is_over:
+            self._is_over = True
+            await self._shielded(self._stream.reset)
+
+    async def _shielded(self, action: Any) -> None:
+        with trio.move_on_after(_GOODBYE_SECONDS) as scope:
+            scope.shield = True
+            try:
+                await action()
+            except LIBRARY_ERRORS:
+                self._is_over = True
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in words, or the kind of error when it has none."""
+    while error.__cause__ is not None and not str(error):
+        error = error.__cause__
+    return str(error)[:200] or type(error).__name__

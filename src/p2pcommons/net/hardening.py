@@ -1,0 +1,323 @@
+"""Workarounds for libp2p 0.8.1, each with its reason; without them any remote peer ends the node.
+
+They replace private parts of the library, so the version is checked first. `tests/net` has a test
+for each that fails without it; docs/decisions/0001-libp2p-hardening.md tells how each was found.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import importlib.metadata
+import logging
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import trio
+from libp2p.io.trio import TrioTCPStream
+from libp2p.network import swarm as swarm_module
+from libp2p.network.auto_connector import AutoConnector
+from libp2p.network.connection import swarm_connection
+from libp2p.network.connection.swarm_connection import SwarmConn
+from libp2p.protocol_muxer import multiselect_communicator
+from libp2p.stream_muxer import muxer_multistream
+from libp2p.stream_muxer.yamux import yamux
+from libp2p.tools.anyio_service.trio_manager import TrioManager
+from libp2p.transport.tcp import tcp
+from libp2p.utils.varint import read_varint_prefixed_bytes_limited
+
+from p2pcommons.errors import NetworkError
+from p2pcommons.net import limits
+from p2pcommons.net.limits import TokenBucket
+from p2pcommons.net.muxer import GuardedStream, GuardedYamux
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+log = logging.getLogger(__name__)
+
+LIBP2P_VERSION = "0.8.1"
+THREADS_MAX = 8
+"""Worker threads of the node's event loop; 40 in trio, more than two cores have a use for."""
+
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Workaround:
+    """One attribute of the library that is replaced, and why."""
+
+    name: str
+    owner: Any
+    attribute: str
+    replacement: Any
+    reason: str
+
+    def apply(self) -> None:
+        """Put the replacement in place; a second time changes nothing.
+
+        Raises:
+            NetworkError: the library has no such part, so it is not the version this was made for.
+        """
+        current = getattr(self.owner, self.attribute, _MISSING)
+        if current is _MISSING:
+            raise NetworkError(f"libp2p has no {self.attribute} to work around ({self.name})")
+        if current is not self.replacement:
+            _originals.setdefault(self.name, current)
+            setattr(self.owner, self.attribute, self.replacement)
+
+    def undo(self) -> None:
+        """Put the library's own part back, for tests that show what happens without this."""
+        if self.name in _originals:
+            setattr(self.owner, self.attribute, _originals[self.name])
+
+
+_originals: dict[str, Any] = {}
+
+
+async def _read_line(reader: Any) -> bytes:
+    """Read a multistream line of bounded length."""
+    from libp2p.exceptions import ParseError
+
+    line = await read_varint_prefixed_bytes_limited(reader, limits.PROTOCOL_LINE_BYTES_MAX)
+    if line[-1:] != b"\n" or not line.isascii():
+        raise ParseError("not a multistream line")
+    return line[:-1]
+
+
+def _set_socket_flags(sock: Any) -> None:
+    """Let a restarted node have its port again, and nobody else share it."""
+    if sys.platform == "win32":
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+
+
+def _remote_address(self: Any) -> tuple[str, int] | None:
+    """Host and port of the other side; IPv6 sockets name four things, of which two are wanted."""
+    if self._cached_remote_address is None:
+        try:
+            name = self.stream.socket.getpeername()
+        except OSError:
+            return None
+        self._cached_remote_address = (str(name[0]).removeprefix("::ffff:"), int(name[1]))
+    return self._cached_remote_address
+
+
+_run_task = TrioManager.run_task
+
+
+def _run_guarded_task(
+    self: Any, async_fn: Callable[..., Awaitable[Any]], *args: Any, **options: Any
+) -> None:
+    """Run a task of a library service such that an error in it ends the task alone."""
+    if options.get("daemon") or options.get("_internal"):
+        _run_task(self, async_fn, *args, **options)
+        return
+
+    @functools.wraps(async_fn)
+    async def guarded(*guarded_args: Any) -> None:
+        try:
+            await async_fn(*guarded_args)
+        except Exception as error:  # noqa: BLE001 - border: libp2p callback
+            log.info("task %s failed: %r", getattr(async_fn, "__name__", async_fn), error)
+
+    _run_task(self, guarded, *args, **options)
+
+
+_handle_muxed_stream: Any = getattr(SwarmConn, "_handle_muxed_stream")  # noqa: B009
+
+
+async def _handle_guarded_stream(self: Any, muxed_stream: Any) -> None:
+    """Handle an inbound stream: counted, and an error in it ends the stream alone."""
+    gate = getattr(self.swarm, "gate", None)
+    peer_id = str(self.muxed_conn.peer_id)
+    try:
+        if gate is not None and not gate.begin_stream(peer_id):
+            await muxed_stream.reset()
+            return
+        try:
+            await _handle_muxed_stream(self, muxed_stream)
+        finally:
+            if gate is not None:
+                gate.end_stream(peer_id)
+    except Exception as error:  # noqa: BLE001 - border: libp2p callback
+        log.info("stream of %s failed: %r", peer_id, error)
+        with trio.move_on_after(1):
+            await _reset_quietly(muxed_stream)
+
+
+async def _reset_quietly(muxed_stream: Any) -> None:
+    try:
+        await muxed_stream.reset()
+    except Exception as error:  # noqa: BLE001 - border: libp2p callback
+        log.debug("reset failed: %r", error)
+
+
+async def _no_auto_connect(self: Any) -> None:
+    """The node alone decides whom to dial."""
+
+
+def _no_record(self: Any, peer_id: Any) -> None:
+    """Nothing dials by itself, so nothing has to back off."""
+
+
+WORKAROUNDS: tuple[Workaround, ...] = (
+    Workaround(
+        "stream-errors-stay-in-the-stream",
+        SwarmConn,
+        "_handle_muxed_stream",
+        _handle_guarded_stream,
+        "An exception in any stream handler, also one that a remote peer provokes (undecodable "
+        "pubsub message), leaves the connection's nursery and ends the host. Inbound streams are "
+        "counted here as well; the library takes any number.",
+    ),
+    Workaround(
+        "task-errors-stay-in-the-task",
+        TrioManager,
+        "run_task",
+        _run_guarded_task,
+        "An exception in any task of the swarm or of pubsub cancels the whole service.",
+    ),
+    Workaround(
+        "guarded-yamux",
+        muxer_multistream,
+        "Yamux",
+        GuardedYamux,
+        "Receive windows are not enforced (a peer can fill the memory through one stream), writes "
+        "wait for ever, a cancelled write corrupts the connection, dead connections are kept, "
+        "pings are answered without limit.",
+    ),
+    Workaround(
+        "cancellable-reads",
+        yamux,
+        "YamuxStream",
+        GuardedStream,
+        "A read that is cancelled while it grants window loses the bytes it has taken.",
+    ),
+    Workaround(
+        "smaller-windows",
+        yamux,
+        "MAX_WINDOW_SIZE",
+        limits.WINDOW_BYTES_MAX,
+        "One frame may announce, and one stream buffer, 16 MiB.",
+    ),
+    Workaround(
+        "whole-noise-messages",
+        yamux,
+        "MAX_MESSAGE_SIZE",
+        limits.NOISE_FRAME_BYTES_MAX,
+        "A full frame does not fit one Noise message and is split into two, one of 17 bytes.",
+    ),
+    Workaround(
+        "bounded-protocol-lines",
+        multiselect_communicator,
+        "read_delim",
+        _read_line,
+        "Before any key is exchanged a peer names the length of the line that is read next, up to "
+        "2^64; other than ASCII raises UnicodeDecodeError past the handlers.",
+    ),
+    Workaround(
+        "own-port-alone",
+        tcp,
+        "_set_reuse_flags",
+        _set_socket_flags,
+        "SO_REUSEPORT lets a second node listen on the same port without an error, and each gets "
+        "half of the connections; /ip6/:: also takes the port of /ip4/0.0.0.0.",
+    ),
+    Workaround(
+        "ipv6-remote-address",
+        TrioTCPStream,
+        "get_remote_address",
+        _remote_address,
+        "Over IPv6 the remote address is None, so limits per address would not count it.",
+    ),
+    Workaround(
+        "dial-at-once",
+        swarm_module,
+        "_HAPPY_EYEBALLS_DELAY",
+        0.0,
+        "dial_peer waits 250 ms even after it has succeeded.",
+    ),
+    Workaround(
+        "no-auto-connect",
+        AutoConnector,
+        "maybe_connect",
+        _no_auto_connect,
+        "Below a low-water mark the library dials whatever addresses peers have told it.",
+    ),
+    Workaround(
+        "no-disconnect-records",
+        AutoConnector,
+        "record_disconnect",
+        _no_record,
+        "A record is kept for every peer that ever disconnected.",
+    ),
+    Workaround(
+        "no-root-logger",
+        swarm_connection,
+        "logging",
+        logging.getLogger("libp2p.network.connection.swarm_connection"),
+        "logging.debug() on the root logger installs a handler that writes to the terminal.",
+    ),
+)
+
+
+class LibraryLog(logging.Handler):
+    """Hands what libp2p logs to our log, one level down and at a bounded rate."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._bucket = TokenBucket(limits.LOG_LINES_PER_SECOND, limits.LOG_LINES_BURST)
+        self._log = logging.getLogger("p2pcommons.libp2p")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass one record on; its first line, shortened, since peers choose much of the text."""
+        if not self._bucket.take(1, time.monotonic()):
+            return
+        text = record.getMessage().split("\n", 1)[0][:300]
+        level = logging.INFO if record.levelno >= logging.ERROR else logging.DEBUG
+        self._log.log(level, "%s: %s", record.name, text)
+
+
+def check_version() -> None:
+    """Refuse any other version of the library than the one these workarounds were made for.
+
+    Raises:
+        NetworkError: another version, or none, is installed.
+    """
+    try:
+        found = importlib.metadata.version("libp2p")
+    except importlib.metadata.PackageNotFoundError:
+        found = "none"
+    if found != LIBP2P_VERSION:
+        raise NetworkError(f"libp2p {LIBP2P_VERSION} is needed, {found} is installed")
+
+
+def apply() -> None:
+    """Check the version, put every workaround in place and catch the libraries' logs."""
+    check_version()
+    for workaround in WORKAROUNDS:
+        workaround.apply()
+    for name in ("libp2p", "trio", "zeroconf", "multiaddr"):
+        logger = logging.getLogger(name)
+        logger.propagate = False
+        if not any(isinstance(handler, LibraryLog) for handler in logger.handlers):
+            logger.handlers[:] = [LibraryLog()]
+
+
+def settle_process() -> None:
+    """Tune this process for a node; call once, inside trio, after the imports are done.
+
+    The library leaves some hundred thousand objects that the garbage collector walks again and
+    again (3 % of all samples while syncing), and trio would start 40 threads where two cores are.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    trio.to_thread.current_default_thread_limiter().total_tokens = THREADS_MAX

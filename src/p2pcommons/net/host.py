@@ -1,0 +1,409 @@
+"""A running libp2p host: listens, dials, opens streams, tells who came and went.
+
+All of the library's state stays in here. What a peer does wrong ends its stream or its connection,
+never the host.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections import Counter, OrderedDict
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from p2pcommons.errors import NetworkError, RejectedError
+from p2pcommons.net import hardening
+from p2pcommons.net.dialing import DialReport, dial_all
+from p2pcommons.net.frames import FrameStream
+from p2pcommons.net.interfaces import WILDCARDS, expand_wildcards, ip_of
+from p2pcommons.net.library import (
+    LIBRARY_ERRORS,
+    INotifee,
+    Multiaddr,
+    MultiselectClient,
+    MultiselectCommunicator,
+    RawConnection,
+    SwarmException,
+    background_trio_service,
+    make_host,
+    read_peer_id,
+)
+from p2pcommons.net.limits import BufferBudget, ConnectionGate, Handshake, HostLimits
+from p2pcommons.net.sockets import host_key, why_not
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+
+log = logging.getLogger(__name__)
+
+EVENTS_MAX = 2048
+"""Peer events kept for a reader that is slow; older ones of the same peer are replaced."""
+CLOSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PeerEvent:
+    """The first connection with a peer was made, or the last one is gone."""
+
+    peer_id: str
+    connected: bool
+
+
+class _Watcher(INotifee):
+    """Passes the swarm's notices on; must return at once, since the swarm waits for it."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def connected(self, network: Any, conn: Any) -> None:  # noqa: ARG002
+        self._host.note_connection(str(conn.muxed_conn.peer_id))
+
+    async def disconnected(self, network: Any, conn: Any) -> None:  # noqa: ARG002
+        self._host.note_disconnection(conn.muxed_conn)
+
+    async def opened_stream(self, network: Any, stream: Any) -> None:
+        pass
+
+    async def closed_stream(self, network: Any, stream: Any) -> None:
+        pass
+
+    async def listen(self, network: Any, multiaddr: Any) -> None:
+        pass
+
+    async def listen_close(self, network: Any, multiaddr: Any) -> None:
+        pass
+
+
+class Host:
+    """One peer identity on the network. Made by `open_host`."""
+
+    def __init__(self, key_seed: bytes, limits: HostLimits) -> None:
+        self.limits = limits
+        self.gate = ConnectionGate(limits)
+        self.library_host, self._swarm = make_host(key_seed, limits, _expanded)
+        self.peer_id: str = str(self._swarm.get_peer_id())
+        self.events: trio.MemoryReceiveChannel[PeerEvent]
+        self._events_in, self.events = trio.open_memory_channel[PeerEvent](0)
+        self._pending: OrderedDict[tuple[str, bool], None] = OrderedDict()
+        self._wake = trio.Event()
+        self._known: set[str] = set()
+        self._counted: dict[int, tuple[str, str]] = {}
+        self._protocol_streams: Counter[tuple[str, str]] = Counter()
+        self._inner_add_conn = self._swarm.add_conn
+        self._swarm.gate = self.gate
+        self._swarm.buffer_budget = BufferBudget()
+        self._swarm.add_conn = self._add_connection
+        self._swarm._handle_inbound_connection = self._handle_inbound  # noqa: SLF001
+        self._swarm.register_notifee(_Watcher(self))
+        self.on_connection_lost: Callable[[str], None] | None = None
+
+    # Who we are and whom we know
+
+    def addresses(self) -> list[str]:
+        """The addresses under which others can reach this host, each with /p2p/ID."""
+        return [str(address) for address in self.library_host.get_addrs()]
+
+    def connected_peers(self) -> tuple[str, ...]:
+        """Peers with at least one open connection."""
+        return tuple(str(peer) for peer in self._swarm.connections if self._open_to(str(peer)))
+
+    def remote_addresses(self, peer_id: str) -> tuple[str, ...]:
+        """The other ends of the connections with a peer; see `dialled_addresses`."""
+        found = (
+            address
+            for connection in self._open_to(peer_id)
+            for address in connection.get_transport_addresses()
+        )
+        return tuple(dict.fromkeys(str(address) for address in found))
+
+    def dialled_addresses(self, peer_id: str) -> tuple[str, ...]:
+        """Those remote addresses that we dialled, so that they can be dialled again."""
+        return tuple(
+            str(address)
+            for connection in self._open_to(peer_id)
+            if str(connection.direction) == "outbound"
+            for address in connection.get_transport_addresses()
+        )
+
+    def _open_to(self, peer_id: str) -> list[Any]:
+        try:
+            connections = self._swarm.get_connections(read_peer_id(peer_id))
+        except ValueError:
+            return []
+        return [each for each in connections if not each.is_closed]
+
+    # Streams
+
+    def set_stream_handler(
+        self, protocol: str, handler: Callable[[FrameStream], Awaitable[None]]
+    ) -> None:
+        """Serve a protocol. The stream is closed when the handler returns, reset when it raises."""
+
+        async def on_stream(stream: Any) -> None:
+            peer_id = str(stream.muxed_conn.peer_id)
+            key = (peer_id, protocol)
+            if self._protocol_streams[key] >= self.limits.protocol_streams_per_peer_max:
+                await stream.reset()
+                return
+            self._protocol_streams[key] += 1
+            frames = FrameStream(stream, peer_id, protocol, self.limits.stream_writes_seconds_max)
+            try:
+                await _serve(frames, handler)
+            finally:
+                self._protocol_streams[key] -= 1
+                if not self._protocol_streams[key]:
+                    del self._protocol_streams[key]
+
+        self.library_host.set_stream_handler(protocol, on_stream)
+
+    async def open_stream(self, peer_id: str, protocol: str) -> FrameStream:
+        """Open a stream to a connected peer.
+
+        Raises:
+            NetworkError: not connected, the peer does not speak the protocol, or does not answer.
+        """
+        connection = self._preferred_connection(peer_id)
+        stream: Any = None
+        agreed = False
+        try:
+            with trio.move_on_after(self.limits.negotiate_seconds_max) as scope:
+                stream = await connection.new_stream()
+                await MultiselectClient().select_one_of(
+                    [protocol],  # pyright: ignore[reportArgumentType] - a str with another name
+                    MultiselectCommunicator(stream),
+                )
+                agreed = True
+        except LIBRARY_ERRORS as error:
+            raise NetworkError(f"no {protocol} stream: {str(error)[:200]}") from error
+        finally:
+            if stream is not None and not agreed:
+                with trio.move_on_after(CLOSE_SECONDS) as closing:
+                    closing.shield = True
+                    await stream.reset()
+        if scope.cancelled_caught:
+            raise NetworkError(f"no {protocol} stream: no answer in time")
+        return FrameStream(stream, peer_id, protocol, self.limits.stream_writes_seconds_max)
+
+    def _preferred_connection(self, peer_id: str) -> Any:
+        """Of two connections made by both sides at once, both sides choose the same one."""
+        connections = self._open_to(peer_id)
+        if not connections:
+            raise NetworkError("not connected")
+        ours = "outbound" if self.peer_id < peer_id else "inbound"
+        matching = [each for each in connections if str(each.direction) == ours]
+        return (matching or connections)[-1]
+
+    # Connections
+
+    async def dial(
+        self, peer_id: str, addresses: Sequence[str], timeout_s: float = 15.0
+    ) -> DialReport:
+        """Connect to a peer by any of its addresses; never raises for what the network does."""
+        if peer_id == self.peer_id:
+            return DialReport(False, tuple((each, "that is this node") for each in addresses))
+        if self._open_to(peer_id):
+            return DialReport(True)
+        return await dial_all(self._swarm, peer_id, addresses, timeout_s)
+
+    async def disconnect(self, peer_id: str) -> None:
+        """Close all connections with a peer."""
+        await _close_all(self._open_to(peer_id))
+
+    async def block(self, peer_id: str, seconds: float) -> None:
+        """Disconnect a peer and refuse it, in both directions, for a time."""
+        self.gate.block(peer_id, trio.current_time() + seconds)
+        await self.disconnect(peer_id)
+
+    def unblock(self, peer_id: str) -> None:
+        """Let a blocked peer come again."""
+        self.gate.unblock(peer_id)
+
+    def is_blocked(self, peer_id: str) -> bool:
+        """Whether a peer is refused now."""
+        return self.gate.is_blocked(peer_id, trio.current_time())
+
+    async def _handle_inbound(self, socket_stream: Any, listen_address: Any) -> None:
+        """One accepted socket, from first byte to last; replaces the library's.
+
+        The library's own keeps a slot for ever for each connection that ever was, and after 250
+        nobody can connect; and 250 idle sockets block everybody for ten seconds.
+        """
+        scope = trio.move_on_after(self.limits.handshake_seconds_max)
+        handshake = Handshake(host_key(socket_stream.get_remote_address()), scope.cancel)
+        if not self.gate.begin(handshake):
+            await socket_stream.close()
+            return
+        muxed: Any = None
+        try:
+            with scope:
+                raw = RawConnection(socket_stream, False)
+                muxed = await self._swarm.upgrade_inbound_raw_conn(raw, listen_address)
+        except Exception as error:  # noqa: BLE001 - border: whatever a stranger's bytes caused
+            log.debug("no handshake with %s: %r", handshake.address, error)
+        finally:
+            self.gate.end(handshake)
+            if muxed is None:
+                await socket_stream.close()
+        if muxed is not None:
+            await muxed.event_closed.wait()
+
+    async def _add_connection(self, muxed: Any, direction: str = "unknown") -> Any:
+        """Take a connection that has shaken hands, or refuse it."""
+        peer_id = str(muxed.peer_id)
+        address = host_key(muxed.get_remote_address())
+        refusal = self.gate.refusal(peer_id, address, trio.current_time())
+        if peer_id == self.peer_id:
+            refusal = "that is this node"
+        if refusal is not None:
+            with trio.move_on_after(CLOSE_SECONDS):
+                await muxed.secured_conn.close()
+            raise SwarmException(f"refused: {refusal}")
+        self.gate.opened(peer_id, address)
+        self._counted[id(muxed)] = (peer_id, address)
+        try:
+            return await self._inner_add_conn(muxed, direction)
+        except BaseException:
+            self._uncount(muxed)
+            raise
+
+    def _uncount(self, muxed: Any) -> None:
+        counted = self._counted.pop(id(muxed), None)
+        if counted is not None:
+            self.gate.closed(*counted)
+
+    # Events
+
+    def note_connection(self, peer_id: str) -> None:
+        """A connection stands; told by the swarm."""
+        if peer_id not in self._known and self._open_to(peer_id):
+            self._known.add(peer_id)
+            self._queue_event(PeerEvent(peer_id, True))
+
+    def note_disconnection(self, muxed: Any) -> None:
+        """A connection is gone; told by the swarm."""
+        self._uncount(muxed)
+        peer_id = str(muxed.peer_id)
+        if self.on_connection_lost is not None:
+            self.on_connection_lost(peer_id)
+        if peer_id in self._known and not self._open_to(peer_id):
+            self._known.discard(peer_id)
+            self._queue_event(PeerEvent(peer_id, False))
+
+    def _queue_event(self, event: PeerEvent) -> None:
+        key = (event.peer_id, event.connected)
+        self._pending.pop(key, None)
+        self._pending[key] = None
+        if len(self._pending) > EVENTS_MAX:
+            self._pending.popitem(last=False)
+        self._wake.set()
+
+    async def pump_events(self) -> None:
+        """Hand events to the reader, however slow it is; runs as long as the host."""
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            while self._pending:
+                (peer_id, connected), _ = self._pending.popitem(last=False)
+                try:
+                    await self._events_in.send(PeerEvent(peer_id, connected))
+                except trio.BrokenResourceError:
+                    return
+
+    # Start and stop
+
+    async def listen(self, addresses: Sequence[str]) -> None:
+        """Listen on all of the addresses.
+
+        Raises:
+            NetworkError: on one of them it cannot; the text says on which and why.
+        """
+        for address in addresses:
+            if await self._swarm.listen(Multiaddr(address)):
+                continue
+            if ip_of(address) in WILDCARDS and not socket.has_dualstack_ipv6():
+                log.info("no IPv6 on this machine, not listening on %s", address)
+                continue
+            raise NetworkError(f"cannot listen on {address}: {why_not(address)}")
+
+    async def close(self) -> None:
+        """Close all connections side by side, then the listening sockets. Takes a second or so."""
+        await _close_all(self._swarm.get_connections())
+        await self.library_host.close()
+
+    @property
+    def swarm(self) -> Any:
+        """The library's swarm, for the other modules of this package."""
+        return self._swarm
+
+
+@asynccontextmanager
+async def open_host(
+    key_seed: bytes, listen: Sequence[str], *, limits: HostLimits | None = None
+) -> AsyncGenerator[Host]:
+    """Run a host: `key_seed` is 32 bytes, `listen` are TCP multiaddresses, port 0 for any.
+
+    Raises:
+        NetworkError: wrong version of the library, or it cannot listen on an address.
+    """
+    hardening.apply()
+    host = Host(key_seed, limits or HostLimits())
+    try:
+        manager: Any
+        async with background_trio_service(host.swarm) as manager:
+            manager.run_task(host.pump_events)
+            try:
+                await host.listen(listen)
+                yield host
+            finally:
+                with trio.move_on_after(3 * CLOSE_SECONDS) as scope:
+                    scope.shield = True
+                    await host.close()
+    except BaseExceptionGroup as group:
+        raise only_error(group) from None
+
+
+def only_error(error: BaseException) -> BaseException:
+    """The error inside groups of one; a group of several stays as it is."""
+    inner: Any = error
+    while len(getattr(inner, "exceptions", ())) == 1:
+        inner = inner.exceptions[0]
+    return inner
+
+
+async def _serve(frames: FrameStream, handler: Callable[[FrameStream], Awaitable[None]]) -> None:
+    served = False
+    try:
+        await handler(frames)
+        served = True
+    except (RejectedError, NetworkError) as error:
+        log.info("%s stream of %s ended: %s", frames.protocol, frames.peer_id, error)
+    except Exception:
+        log.exception("%s stream of %s failed", frames.protocol, frames.peer_id)
+    finally:
+        await (frames.close() if served else frames.reset())
+
+
+async def _close_all(connections: Sequence[Any]) -> None:
+    tasks: Any
+    async with trio.open_nursery() as tasks:
+        for connection in connections:
+            tasks.start_soon(_close_connection, connection)
+
+
+async def _close_connection(connection: Any) -> None:
+    with trio.move_on_after(CLOSE_SECONDS) as scope:
+        scope.shield = True
+        try:
+            await connection.close()
+        except LIBRARY_ERRORS as error:
+            log.debug("closing a connection failed: %r", error)
+    if scope.cancelled_caught:
+        connection.muxed_conn.abort("closed here")
+
+
+def _expanded(addresses: list[Multiaddr]) -> list[Multiaddr]:
+    return [Multiaddr(each) for each in expand_wildcards(str(each) for each in addresses)]

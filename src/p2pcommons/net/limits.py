@@ -1,0 +1,232 @@
+"""What one remote machine may cost this node: sockets, streams, buffered bytes, log lines.
+
+Every number that a peer could otherwise drive up has a limit here, with its unit and its reason.
+Pure bookkeeping: times are passed in, nothing here opens or closes anything by itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROTOCOL_LINE_BYTES_MAX = 1024
+"""A multistream line. The library reads as many bytes as the other side claims, before any key."""
+
+WINDOW_BYTES_MAX = 1024 * 1024
+"""Largest receive window of one stream; 16 MiB in the library. 1 MiB is 20 MB/s over 50 ms."""
+
+NOISE_FRAME_BYTES_MAX = 65_519
+"""One muxer frame fits one Noise message; 65,536 is split into two, the second of 17 bytes."""
+
+CONNECTION_BUFFER_BYTES_MAX = 8 * 1024 * 1024
+"""Received and not yet read, all streams of one connection. More: the connection is closed."""
+
+HOST_BUFFER_BYTES_MAX = 64 * 1024 * 1024
+"""The same for all connections; the connection that holds the most is closed."""
+
+STREAM_ENTRIES_MAX = 512
+"""Stream records kept for one connection, with those that the other side never closes."""
+
+REPLIES_PER_SECOND = 200
+REPLIES_BURST = 2000
+"""Muxer frames that a peer makes us send (ping answers, acknowledgements, resets)."""
+
+WRITE_SECONDS_MAX = 20.0
+"""A frame that the other side does not take in this time ends the connection."""
+
+PING_INTERVAL_SECONDS = 15.0
+SILENCE_SECONDS_MAX = 45.0
+"""A connection on which nothing arrives, though asked, is dead after this (sleep, pulled cable)."""
+
+HALF_CLOSED_SECONDS_MAX = 60.0
+"""A stream that we closed and the other side did not is forgotten after this time."""
+
+LOG_LINES_PER_SECOND = 5
+LOG_LINES_BURST = 50
+"""Lines of the library that reach our log; anyone who can connect can cause them."""
+
+BLOCKED_PEERS_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class HostLimits:
+    """Limits of one host. The defaults suit a laptop; tests lower them."""
+
+    connections_max: int = 256
+    connections_per_address_max: int = 64
+    """Several people behind one router, or several nodes on one machine, share an address."""
+    connections_per_peer_max: int = 4
+    """Two can arise when both dial at once; more have no use."""
+    handshakes_max: int = 128
+    """Sockets that have not finished the handshake. A new one pushes out the oldest one of the
+    address that holds the most, so idle sockets cannot lock out an honest dial."""
+    handshake_seconds_max: float = 5.0
+    """From accept to muxed connection; 10 in the library."""
+    streams_per_peer_max: int = 64
+    streams_max: int = 1024
+    protocol_streams_per_peer_max: int = 8
+    """Streams of our own protocols that one peer may have open towards us."""
+    negotiate_seconds_max: float = 10.0
+    stream_writes_seconds_max: float = 30.0
+
+
+@dataclass(slots=True)
+class TokenBucket:
+    """`per_second` tokens flow in, at most `burst` are kept; times in seconds."""
+
+    per_second: float
+    burst: float
+    tokens: float = 0.0
+    filled_at: float | None = None
+
+    def take(self, amount: float, now: float) -> bool:
+        """Take `amount` tokens if they are there; else take none and return False."""
+        self._fill(now)
+        if self.tokens < amount:
+            return False
+        self.tokens -= amount
+        return True
+
+    def spend(self, amount: float, now: float) -> float:
+        """Take `amount` tokens in any case; the seconds to wait until they would have been there.
+
+        With what is owed the bucket may be below zero.
+        """
+        self._fill(now)
+        self.tokens -= amount
+        return max(0.0, -self.tokens / self.per_second)
+
+    def _fill(self, now: float) -> None:
+        if self.filled_at is None:
+            self.tokens = self.burst
+        else:
+            elapsed = max(0.0, now - self.filled_at)
+            self.tokens = min(self.burst, self.tokens + elapsed * self.per_second)
+        self.filled_at = now
+
+
+@dataclass(eq=False, slots=True)
+class Handshake:
+    """A socket between accept and finished handshake; `evict` ends it."""
+
+    address: str
+    evict: Callable[[], None]
+
+
+@dataclass(slots=True)
+class ConnectionGate:
+    """Decides which inbound sockets may shake hands and which connections may stay."""
+
+    limits: HostLimits
+    handshakes: OrderedDict[int, Handshake] = field(default_factory=OrderedDict[int, Handshake])
+    by_address: Counter[str] = field(default_factory=Counter[str])
+    by_peer: Counter[str] = field(default_factory=Counter[str])
+    streams: Counter[str] = field(default_factory=Counter[str])
+    blocked: dict[str, float] = field(default_factory=dict[str, float])
+
+    def begin(self, handshake: Handshake) -> bool:
+        """Admit a socket to the handshake; False: close it at once."""
+        if self.by_address[handshake.address] >= self.limits.connections_per_address_max:
+            return False
+        while len(self.handshakes) >= self.limits.handshakes_max:
+            self._evict_oldest()
+        self.handshakes[id(handshake)] = handshake
+        return True
+
+    def _evict_oldest(self) -> None:
+        pending = Counter(handshake.address for handshake in self.handshakes.values())
+        busiest, _ = pending.most_common(1)[0]
+        key = next(key for key, each in self.handshakes.items() if each.address == busiest)
+        self.handshakes.pop(key).evict()
+
+    def end(self, handshake: Handshake) -> None:
+        """The handshake is over, however it went."""
+        self.handshakes.pop(id(handshake), None)
+
+    def refusal(self, peer_id: str, address: str, now: float) -> str | None:
+        """Why a connection that has shaken hands may not stay; None when it may."""
+        if self.is_blocked(peer_id, now):
+            return "blocked"
+        if self.by_peer.total() >= self.limits.connections_max:
+            return "too many connections"
+        if self.by_peer[peer_id] >= self.limits.connections_per_peer_max:
+            return "too many connections of this peer"
+        if self.by_address[address] >= self.limits.connections_per_address_max:
+            return "too many connections from this address"
+        return None
+
+    def opened(self, peer_id: str, address: str) -> None:
+        """Count a connection that stays."""
+        self.by_peer[peer_id] += 1
+        self.by_address[address] += 1
+
+    def closed(self, peer_id: str, address: str) -> None:
+        """Stop counting a connection."""
+        for counter, key in ((self.by_peer, peer_id), (self.by_address, address)):
+            counter[key] -= 1
+            if counter[key] <= 0:
+                del counter[key]
+
+    def begin_stream(self, peer_id: str) -> bool:
+        """Count an inbound stream; False: reset it."""
+        if self.streams[peer_id] >= self.limits.streams_per_peer_max:
+            return False
+        if self.streams.total() >= self.limits.streams_max:
+            return False
+        self.streams[peer_id] += 1
+        return True
+
+    def end_stream(self, peer_id: str) -> None:
+        """Stop counting an inbound stream."""
+        self.streams[peer_id] -= 1
+        if self.streams[peer_id] <= 0:
+            del self.streams[peer_id]
+
+    def block(self, peer_id: str, until: float) -> None:
+        """Refuse this peer until the given time, in seconds of the caller's clock."""
+        self.blocked.pop(peer_id, None)
+        while len(self.blocked) >= BLOCKED_PEERS_MAX:
+            del self.blocked[next(iter(self.blocked))]
+        self.blocked[peer_id] = until
+
+    def unblock(self, peer_id: str) -> None:
+        """Forget a block."""
+        self.blocked.pop(peer_id, None)
+
+    def is_blocked(self, peer_id: str, now: float) -> bool:
+        """Whether this peer is refused now; forgets blocks that are over."""
+        until = self.blocked.get(peer_id)
+        if until is None:
+            return False
+        if until <= now:
+            del self.blocked[peer_id]
+            return False
+        return True
+
+
+@dataclass(slots=True)
+class BufferBudget:
+    """Bytes received and not yet read. Counting is lazy: exact sums only when they may matter.
+
+    `holders` are the connections; `held(holder)` is what each holds now.
+    """
+
+    connection_bytes_max: int = CONNECTION_BUFFER_BYTES_MAX
+    host_bytes_max: int = HOST_BUFFER_BYTES_MAX
+    known_bytes: int = 0
+    holders: dict[int, Callable[[], int]] = field(default_factory=dict[int, "Callable[[], int]"])
+
+    def over(self, arriving_bytes: int) -> int | None:
+        """Account for bytes about to be read; the holder to close when the host's sum is over."""
+        self.known_bytes += arriving_bytes
+        if self.known_bytes <= self.host_bytes_max:
+            return None
+        held = {key: count() for key, count in self.holders.items()}
+        self.known_bytes = sum(held.values()) + arriving_bytes
+        if self.known_bytes <= self.host_bytes_max:
+            return None
+        return max(held, key=lambda key: held[key], default=None)

@@ -1,0 +1,185 @@
+"""Yamux as we run it: a peer can neither fill our memory, nor stall us, nor cut a write in half.
+
+Subclasses of the library's classes; `hardening.py` puts them in place and tells why.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from typing import TYPE_CHECKING, Any
+
+import trio
+from libp2p.io.exceptions import ConnectionClosedError
+from libp2p.stream_muxer.yamux import yamux
+from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
+
+from p2pcommons.net import limits
+from p2pcommons.net.limits import BufferBudget, TokenBucket
+
+if TYPE_CHECKING:
+    from libp2p.abc import IMuxedStream
+
+log = logging.getLogger(__name__)
+
+_HEADER = struct.Struct(yamux.YAMUX_HEADER_FORMAT)
+_REPLY_FLAGS = yamux.FLAG_ACK | yamux.FLAG_RST
+
+
+def socket_of(secured_conn: object) -> trio.SocketStream | None:
+    """The TCP socket under a secured connection, found layer by layer; None for anything else."""
+    layer: Any = secured_conn
+    for name in ("conn", "read_writer", "read_write_closer", "stream", "stream"):
+        layer = getattr(layer, name, None)
+    return layer if isinstance(layer, trio.SocketStream) else None
+
+
+class GuardedStream(YamuxStream):
+    """A stream whose read can be cancelled without losing what it took from the buffer."""
+
+    half_closed_at: float = 0.0
+
+    async def read(self, n: int | None = -1) -> bytes:
+        """Read up to `n` bytes; see the library for what it raises."""
+        if n is None or n < 0:
+            return await super().read(n)
+        data = await self.conn.read_stream(self.stream_id, n)
+        # Between taking the bytes and returning them the library awaits a write. A cancellation
+        # that lands there would lose them.
+        with trio.move_on_after(limits.WRITE_SECONDS_MAX) as scope:
+            scope.shield = True
+            await self._auto_tune_and_send_window_update(bytes_read=len(data))
+        return data
+
+
+class GuardedYamux(Yamux):
+    """A muxed connection that ends itself when the other side misuses it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._replies = TokenBucket(limits.REPLIES_PER_SECOND, limits.REPLIES_BURST)
+        self._buffered_bytes = 0
+        self._heard_at = 0.0
+
+    @property
+    def budget(self) -> BufferBudget | None:
+        """The host's buffer budget; the swarm hangs itself onto each connection it takes."""
+        budget: BufferBudget | None = getattr(getattr(self, "swarm", None), "buffer_budget", None)
+        return budget
+
+    async def start(self) -> None:
+        """Run the connection; an error ends it and nothing else."""
+        budget = self.budget
+        self._heard_at = trio.current_time()
+        if budget is not None:
+            budget.holders[id(self)] = self.buffered_bytes
+            _connections[id(self)] = self
+        try:
+            await super().start()
+        except Exception as error:  # noqa: BLE001 - border: whatever a peer's bytes caused
+            log.info("connection to %s failed: %r", self.peer_id, error)
+        finally:
+            _connections.pop(id(self), None)
+            if budget is not None:
+                budget.holders.pop(id(self), None)
+            if not self.event_closed.is_set():  # the library forgets this on some ways out
+                with trio.move_on_after(1) as scope:
+                    scope.shield = True
+                    await self._cleanup_on_error()
+
+    def buffered_bytes(self) -> int:
+        """Bytes received on all streams and not yet read."""
+        return sum(len(buffer) for buffer in self.stream_buffers.values())
+
+    def abort(self, why: str) -> None:
+        """Cut the TCP connection now, without a word to the other side."""
+        log.info("connection to %s ended: %s", self.peer_id, why)
+        self.event_shutting_down.set()
+        stream = socket_of(self.secured_conn)
+        if stream is not None:
+            stream.socket.close()
+
+    async def _write_frame(self, data: bytes) -> None:
+        if _HEADER.unpack_from(data)[2] & _REPLY_FLAGS and not self._may_reply():
+            raise ConnectionClosedError("too many frames that need an answer")
+        async with self._write_lock:
+            # A write that is cancelled half-way leaves half a Noise message on the wire, and with
+            # it the whole connection is lost. So a write once begun is finished, or it ends the
+            # connection itself.
+            with trio.move_on_after(limits.WRITE_SECONDS_MAX) as scope:
+                scope.shield = True
+                await self.secured_conn.write(data)
+            if scope.cancelled_caught:
+                self.abort("it took nothing for too long")
+                raise ConnectionClosedError("write timed out")
+        await trio.lowlevel.checkpoint()
+
+    def _may_reply(self) -> bool:
+        if self._replies.take(1, trio.current_time()):
+            return True
+        self.abort("flooded with frames that need an answer")
+        return False
+
+    async def _read_data_body(self, length: int) -> bytes:
+        self._heard_at = trio.current_time()
+        self._buffered_bytes += length
+        if self._buffered_bytes > limits.CONNECTION_BUFFER_BYTES_MAX:
+            self._buffered_bytes = self.buffered_bytes() + length
+        if self._buffered_bytes > limits.CONNECTION_BUFFER_BYTES_MAX:
+            self.abort("sent more than it was allowed to")
+        budget = self.budget
+        if budget is not None:
+            largest = budget.over(length)
+            holder = None if largest is None else _connections.get(largest)
+            if holder is not None:
+                holder.abort("holds the most unread bytes, and there are too many")
+        if self.event_shutting_down.is_set():
+            raise ConnectionClosedError("over its receive window")
+        return await super()._read_data_body(length)
+
+    async def accept_stream(self) -> IMuxedStream:
+        """Wait for the next stream of the other side; resets those over the limit."""
+        while True:
+            stream = await super().accept_stream()
+            if len(self.streams) <= limits.STREAM_ENTRIES_MAX:
+                return stream
+            await stream.reset()
+
+    async def _measure_rtt_loop(self) -> None:
+        """Ping now and then; a connection that stays silent all the same is dead."""
+        await trio.sleep(0.5)
+        while not self.event_shutting_down.is_set():
+            self._ping_id += 1
+            self._ping_event = trio.Event()
+            self._ping_sent_time = trio.current_time()
+            header = _HEADER.pack(0, yamux.TYPE_PING, yamux.FLAG_SYN, 0, self._ping_id)
+            try:
+                await self._write_frame(header)
+            except (ConnectionClosedError, OSError):
+                return
+            with trio.move_on_after(limits.PING_INTERVAL_SECONDS):
+                await self._ping_event.wait()
+                self._heard_at = trio.current_time()
+            if trio.current_time() - self._heard_at > limits.SILENCE_SECONDS_MAX:
+                self.abort("silent for too long")
+                return
+            with trio.move_on_after(limits.PING_INTERVAL_SECONDS):
+                await self.event_shutting_down.wait()
+
+    def _sweep_stale_streams(self, now: float | None = None) -> int:
+        """Also forget streams that we closed and that the other side left open."""
+        at = trio.current_time() if now is None else now
+        for stream in list(self.streams.values()):
+            if not isinstance(stream, GuardedStream) or not stream.send_closed or stream.closed:
+                continue
+            if stream.half_closed_at == 0.0:
+                stream.half_closed_at = at
+            elif at - stream.half_closed_at >= limits.HALF_CLOSED_SECONDS_MAX:
+                stream.closed = stream.recv_closed = stream.reset_received = True
+                self.stream_buffers[stream.stream_id].clear()
+                self.stream_events[stream.stream_id].set()
+        return super()._sweep_stale_streams(now)
+
+
+_connections: dict[int, GuardedYamux] = {}
+"""Running connections by id, so that a host's budget can name the one to end."""
