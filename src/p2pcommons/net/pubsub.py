@@ -333,12 +333,19 @@ class AnonymousRouter(GossipSub):
         self._send_again(peer_id, [message for message in found if message is not None])
 
     def _send_again(self, peer_id: Any, messages: list[Any]) -> None:
-        neighbour = self._pubsub.neighbour(peer_id)
+        """Several in one RPC: the queue holds 32 RPCs and drops what comes after."""
+        answers = self._pubsub.neighbour(peer_id).answers
         now = trio.current_time()
+        outgoing = rpc_pb2.RPC()
         for message in messages:
-            if not neighbour.answers.take(len(message.data), now):
-                return
-            self.send_rpc(peer_id, rpc_pb2.RPC(publish=[message]))
+            if not answers.take(len(message.data), now):
+                break
+            outgoing.publish.append(message)
+            if outgoing.ByteSize() > RPC_BYTES_MAX // 2 or len(outgoing.publish) >= 64:
+                self.send_rpc(peer_id, outgoing)
+                outgoing = rpc_pb2.RPC()
+        if outgoing.publish:
+            self.send_rpc(peer_id, outgoing)
 
     async def handle_rpc(self, rpc: Any, sender_peer_id: Any) -> None:
         """Handle control messages about topics of ours; the library keeps state for any topic."""
