@@ -71,6 +71,18 @@ def fingerprint_of(ids: Iterable[bytes]) -> bytes:
     return total.fingerprint()
 
 
+def full_fingerprint(salt: bytes, snapshot: Snapshot, further: Iterable[bytes]) -> bytes:
+    """Return SHA-256(salt || all ids ascending): 32 bytes that no choice of ids can forge.
+
+    `further` are ids that the snapshot does not hold. Takes a second for 10^6 ids.
+    """
+    import numpy as np
+
+    joined = snapshot.ids(0, snapshot.count) + b"".join(further)
+    ordered = np.sort(np.frombuffer(joined, dtype=f"S{ID_BYTES}"))
+    return hashlib.sha256(salt + ordered.tobytes()).digest()
+
+
 class _Run:
     """Sorted keys (order and id, 36 bytes) and for each position the sum of the ids before it.
 

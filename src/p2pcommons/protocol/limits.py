@@ -36,11 +36,17 @@ WANTS_IN_FLIGHT_MAX = 4
 WANT_IDS_MAX = 450
 """Ids in one want: one transaction of 35 to 50 ms, so a person's own write is not kept waiting."""
 
+WANT_IDS_SERVED_MAX = 900
+"""Ids in one want of the other side: what is fastest when nobody is writing there."""
+
 WANT_IDS_FIRST = 64
 """Ids in the first want, before it is known how large the contributions are."""
 
 WANT_BYTES_TARGET = 1024 * 1024
 """What one want should bring: four of them in flight bound the memory of a session."""
+
+WANT_IDS_MIN = 8
+"""Ids in one want even where every body is as large as may be: half a megabyte."""
 
 IDS_PER_FRAME_MAX = 4_096
 """Ids in one `have` or `absent`: half a frame."""
@@ -59,6 +65,12 @@ FRUITLESS_ROUNDS_SERVED_MAX = 64
 
 CHANNEL_INBOX_MAX = 64
 """Messages kept for a commons whose snapshot is still being loaded."""
+
+BUDGET_GRACE_BYTES = 32 * 1024 * 1024
+"""Beyond its budget the opener pauses and takes what is in flight; then either side gives up."""
+
+BUDGET_GRACE_MS = 120_000
+"""The same in time."""
 
 SPLIT_JITTER_FRACTION = 4
 """A split point moves by up to a quarter of its bucket: sums of chosen ids need fixed buckets."""
