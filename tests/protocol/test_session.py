@@ -323,7 +323,7 @@ def test_over_its_byte_budget_a_session_pauses_and_goes_on_next_time() -> None:
     sessions = 0
     while alice.fingerprints() != bob.fingerprints():
         before = len(bob.held[COMMONS])
-        opener = make_side(bob, is_opener=True, limits=SessionLimits(bytes_max=60_000))
+        opener = make_side(bob, is_opener=True, limits=SessionLimits(bytes_max=120_000))
         other = make_side(alice, is_opener=False)
         run_pair(opener, other)
         assert len(bob.held[COMMONS]) > before
