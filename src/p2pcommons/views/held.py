@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from p2pcommons.model.contribution import Contribution
-    from p2pcommons.model.kinds import Body
 
 
 class Held(NamedTuple):

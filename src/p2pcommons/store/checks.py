@@ -1,0 +1,252 @@
+"""Comparing what the store wrote down with a full fold of what it holds.
+
+The fold in `views.fold` knows nothing of slots, differences and interned integers; so whatever
+went wrong on the incremental way shows here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, cast
+
+from p2pcommons.model.kinds import parse_body
+from p2pcommons.store.entry_writes import address_number
+from p2pcommons.store.replica_set import fingerprint_of_sum
+from p2pcommons.store.schema import DISOWNED, ENTRY_WITHDRAWN, LISTED, MIGRATIONS, SILENT, WITHDRAWN
+from p2pcommons.store.search_text import change_texts, search_text
+from p2pcommons.views.fold import CommonsView, fold_held
+from p2pcommons.views.held import Held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from p2pcommons.model.kinds import Body
+    from p2pcommons.store.search_text import SearchText
+    from p2pcommons.views.entries import EntryView
+
+_ENTRIES = """
+SELECT f.id, e.rowid, a.key, e.versions, e.heads, e.state, s.id, e.address, e.claimed_at,
+       e.received_at, f.claimed_at, f.received_at
+FROM entry e JOIN contribution f ON f.rowid = e.first JOIN author a ON a.rowid = e.author
+LEFT JOIN contribution s ON s.rowid = e.shown WHERE e.commons = ?
+"""
+_TAGGINGS = """
+SELECT f.id, a.key, g.text FROM tagging t JOIN entry e ON e.rowid = t.entry
+JOIN contribution f ON f.rowid = e.first JOIN author a ON a.rowid = t.author
+JOIN tag g ON g.rowid = t.tag WHERE e.commons = ?
+"""
+_LISTED_TAGS = """
+SELECT f.id, g.text FROM entry_tag t JOIN entry e ON e.rowid = t.entry
+JOIN contribution f ON f.rowid = e.first JOIN tag g ON g.rowid = t.tag WHERE e.commons = ?
+"""
+_HELD = """
+SELECT c.rowid, c.id, c.kind, a.key, g.device, c.claimed_at, c.target, c.body, c.state
+FROM contribution c JOIN author a ON a.rowid = c.author
+JOIN device_grant g ON g.rowid = c.device WHERE c.commons = ?
+"""
+
+
+def differences(connection: sqlite3.Connection) -> list[str]:
+    """Return a line for each view that differs from a full fold, over all commons."""
+    found: list[str] = []
+    texts: list[SearchText] = []
+    connection.execute("BEGIN")
+    for number, identifier in connection.execute("SELECT rowid, id FROM commons").fetchall():
+        view = _folded(connection, number)
+        where = f"commons {identifier.hex()[:10]}"
+        found += [f"{where}: {line}" for line in _commons_differences(connection, number, view)]
+        texts += _texts(connection, number, view)
+    found += _text_differences(connection, texts)
+    connection.execute("COMMIT")
+    return found
+
+
+def _folded(connection: sqlite3.Connection, commons: int) -> CommonsView:
+    parents: defaultdict[int, list[bytes]] = defaultdict(list)
+    for child, parent in connection.execute(
+        "SELECT e.child, e.parent FROM edge e JOIN contribution c ON c.rowid = e.child "
+        "WHERE c.commons = ?",
+        (commons,),
+    ):
+        parents[child].append(parent)
+    items: list[Held] = []
+    bodies: dict[bytes, Body | None] = {}
+    for rowid, identifier, kind, author, device, claimed_at, target, body, _ in connection.execute(
+        _HELD, (commons,)
+    ):
+        above = tuple(parents.get(rowid, ()))
+        items.append(Held(identifier, kind, author, device, claimed_at, target, above))
+        if body is not None:
+            bodies[identifier] = parse_body(kind, body)
+    return fold_held(items, bodies)
+
+
+def _commons_differences(
+    connection: sqlite3.Connection, commons: int, view: CommonsView
+) -> list[str]:
+    pairs = {
+        "states": (_states(connection, commons), (view.disowned, view.withdrawn)),
+        "entries": (_entries(connection, commons), _expected_entries(view)),
+        "tags": (_taggings(connection, commons), _expected_taggings(view)),
+        "listed tags": (
+            set(connection.execute(_LISTED_TAGS, (commons,))),
+            _expected_listed_tags(view),
+        ),
+        "tag counts": (
+            dict(
+                connection.execute(
+                    "SELECT g.text, n.count FROM tag_count n JOIN tag g ON g.rowid = n.tag "
+                    "WHERE n.commons = ?",
+                    (commons,),
+                )
+            ),
+            dict(Counter(tag for _, tag in _expected_listed_tags(view))),
+        ),
+        "profiles": (
+            set(
+                connection.execute(
+                    "SELECT a.key, c.id, p.name FROM profile p JOIN author a ON a.rowid = p.author "
+                    "JOIN contribution c ON c.rowid = p.head WHERE p.commons = ?",
+                    (commons,),
+                )
+            ),
+            {
+                (author, profile.id, profile.body.name if profile.body else None)
+                for author, profile in view.profiles.items()
+            },
+        ),
+        "figures": (_figures(connection, commons), _expected_figures(connection, commons, view)),
+    }
+    return [
+        f"{name} differ: {_sample(stored, expected)}"
+        for name, (stored, expected) in pairs.items()
+        if stored != expected
+    ]
+
+
+def _sample(stored: object, expected: object) -> str:
+    if isinstance(stored, set) and isinstance(expected, set):
+        here, there = cast("set[object]", stored), cast("set[object]", expected)
+        return f"stored only {list(here - there)[:3]!r}, missing {list(there - here)[:3]!r}"
+    return f"stored {stored!r:.300}, folded {expected!r:.300}"
+
+
+def _states(
+    connection: sqlite3.Connection, commons: int
+) -> tuple[frozenset[bytes], frozenset[bytes]]:
+    rows = connection.execute(
+        "SELECT id, state FROM contribution WHERE commons = ? AND state != 0", (commons,)
+    ).fetchall()
+    disowned = frozenset(row[0] for row in rows if row[1] & DISOWNED)
+    # What is disowned counts in no later pass, so it does not matter whether it is withdrawn.
+    withdrawn = frozenset(row[0] for row in rows if row[1] == WITHDRAWN)
+    return disowned, withdrawn
+
+
+def _entries(connection: sqlite3.Connection, commons: int) -> set[tuple[object, ...]]:
+    rows = connection.execute(_ENTRIES, (commons,)).fetchall()
+    return {(row[0], *row[2:8], row[8] == row[10] and row[9] == row[11]) for row in rows}
+
+
+def _expected_entries(view: CommonsView) -> set[tuple[object, ...]]:
+    return {
+        (
+            entry.id,
+            entry.author,
+            entry.versions,
+            len(entry.heads),
+            _state(entry),
+            entry.shown.id if entry.shown else None,
+            _address(entry),
+            True,
+        )
+        for entry in view.entries.values()
+    }
+
+
+def _state(entry: EntryView) -> int:
+    if entry.heads:
+        return LISTED
+    return ENTRY_WITHDRAWN if entry.withdrawn else SILENT
+
+
+def _address(entry: EntryView) -> int | None:
+    body = entry.shown.body if entry.shown else None
+    return address_number(body.url) if body is not None and body.url else None
+
+
+def _taggings(connection: sqlite3.Connection, commons: int) -> set[tuple[object, ...]]:
+    return set(connection.execute(_TAGGINGS, (commons,)))
+
+
+def _expected_taggings(view: CommonsView) -> set[tuple[object, ...]]:
+    return {
+        (target, author, tag)
+        for target, people in view.tags.items()
+        if target in view.entries
+        for author, tags in people.items()
+        for tag in tags
+    }
+
+
+def _expected_listed_tags(view: CommonsView) -> set[tuple[object, ...]]:
+    return {
+        (target, tag)
+        for target, people in view.tags.items()
+        if target in view.entries and view.entries[target].heads
+        for tag in frozenset[str]().union(*people.values())
+    }
+
+
+def _figures(connection: sqlite3.Connection, commons: int) -> tuple[object, ...]:
+    count, bodies, entries, id_sum, reason = connection.execute(
+        "SELECT count, bodies, entries, id_sum, unsupported FROM commons WHERE rowid = ?",
+        (commons,),
+    ).fetchone()
+    return count, bodies, entries, fingerprint_of_sum(id_sum, count), reason
+
+
+def _expected_figures(
+    connection: sqlite3.Connection, commons: int, view: CommonsView
+) -> tuple[object, ...]:
+    rows = connection.execute(
+        "SELECT id, body NOTNULL AND NOT state & 2 FROM contribution WHERE commons = ? "
+        "UNION ALL SELECT id, 0 FROM known WHERE commons = ?",
+        (commons, commons),
+    ).fetchall()
+    total = sum(int.from_bytes(row[0], "little") for row in rows) % (1 << 256)
+    fingerprint = fingerprint_of_sum(total.to_bytes(32, "little"), len(rows))
+    listed = sum(1 for entry in view.entries.values() if entry.heads)
+    return len(rows), sum(row[1] for row in rows), listed, fingerprint, view.unsupported
+
+
+def _texts(connection: sqlite3.Connection, commons: int, view: CommonsView) -> Iterable[SearchText]:
+    places = {row[0]: row[1] for row in connection.execute(_ENTRIES, (commons,))}
+    for entry in view.entries.values():
+        if entry.shown is not None and entry.id in places:
+            people = view.tags.get(entry.id, {})
+            tags = frozenset[str]().union(*people.values())
+            yield search_text(places[entry.id], entry.shown.body, tags)
+
+
+def _text_differences(connection: sqlite3.Connection, texts: Iterable[SearchText]) -> list[str]:
+    fresh = sqlite3.connect(":memory:", isolation_level=None)
+    fresh.execute(next(text for text in MIGRATIONS[0] if "fts5" in text))
+    change_texts(fresh, (), texts)
+    stored, expected = _words(connection), _words(fresh)
+    fresh.close()
+    if stored == expected:
+        return []
+    return [
+        f"full text differs: {len(stored - expected)} too many, {len(expected - stored)} missing"
+    ]
+
+
+def _words(connection: sqlite3.Connection) -> set[tuple[object, ...]]:
+    connection.execute(
+        "CREATE VIRTUAL TABLE temp.words USING fts5vocab('main', 'entry_text', 'instance')"
+    )
+    found = set(connection.execute("SELECT term, doc, col, offset FROM temp.words"))
+    connection.execute("DROP TABLE temp.words")
+    return found

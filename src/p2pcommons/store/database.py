@@ -1,0 +1,305 @@
+"""How the file is opened, read and written by several processes at once.
+
+SQLite in WAL mode. Reads go through a connection that cannot write. A writer does not use
+SQLite's own back-off, which sleeps up to 100 ms and is not fair: it tries again every 0.7 ms, for
+a bounded time, and then names the process that holds the lock. Every sqlite3 error leaves this
+module as a StoreError that names the path.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from p2pcommons.errors import StoreError
+from p2pcommons.store.schema import APPLICATION_ID, MIGRATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+RETRY_SECONDS = 0.0007
+"""Between two tries for the write lock: a writer with no gaps leaves only moments."""
+
+WAIT_SECONDS = 10.0
+"""As long as a writer waits for another process before it gives up."""
+
+READ_WAIT_MS = 5_000
+"""Readers wait only while another process recovers or removes the write-ahead log."""
+
+WAL_PAGES = 1_000
+"""A durable commit pays for the pages others left in the log; larger logs made it slower."""
+
+CACHE_KIB = 16_384
+
+_WRITE_LOCK_BYTE = 120
+"""Where the WAL index file is locked by its one writer (SQLite, "WAL-mode file format")."""
+
+Row = tuple[Any, ...]
+
+
+class Database:
+    """One open store file. Used by one thread at a time; other threads open their own."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        read_only: bool = False,
+        migrations: Sequence[Sequence[str]] = MIGRATIONS,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> None:
+        self.path = path
+        self.read_only = read_only
+        self.wait_seconds = wait_seconds
+        self._writer: sqlite3.Connection | None = None
+        self._durable: bool | None = None
+        with self.translated():
+            self._reader = self._open(migrations)
+
+    def close(self) -> None:
+        """Close all connections; the last process to do so folds the log into the file."""
+        with self.translated():
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            self._reader.close()
+
+    def read(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """Return all rows of a query."""
+        with self.translated():
+            return self._reader.execute(sql, values).fetchall()
+
+    def read_one(self, sql: str, values: Sequence[object] = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        with self.translated():
+            return self._reader.execute(sql, values).fetchone()
+
+    @contextmanager
+    def connected(self) -> Generator[sqlite3.Connection]:
+        """Lend the reading connection to functions that serve writers too."""
+        with self.translated():
+            yield self._reader
+
+    @contextmanager
+    def spare_connection(self) -> Generator[sqlite3.Connection]:
+        """Lend a connection of its own, for work that makes temporary tables."""
+        with self.translated():
+            connection = self._connect()
+            try:
+                connection.execute(f"PRAGMA busy_timeout = {READ_WAIT_MS}")
+                yield connection
+            finally:
+                connection.close()
+
+    def empty_log(self) -> None:
+        """Move the write-ahead log into the file and cut it to nothing, if nobody reads it now.
+
+        What was erased would otherwise stay readable in the log until it is written over.
+        """
+        with self.translated():
+            connection = self._writer or self._open_writer()
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    @contextmanager
+    def reading(self) -> Generator[None]:
+        """Let all reads inside see the same state of the store."""
+        with self.translated():
+            self._reader.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._reader.execute("COMMIT")
+
+    @contextmanager
+    def writing(self, *, durable: bool = False) -> Generator[sqlite3.Connection]:
+        """Hold the write lock for one transaction; it is committed unless something is raised.
+
+        `durable` waits until the disk has it (synchronous=FULL). Raises StoreError when another
+        process holds the lock for longer than `wait_seconds`, and for every failure of the disk.
+        """
+        if self.read_only:
+            raise StoreError(f"{self.path} was opened for reading only", str(self.path))
+        with self.translated():
+            connection = self._writer or self._open_writer()
+            if self._durable is not durable:
+                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self._durable = durable
+            self._begin(connection)
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def translated(self) -> Generator[None]:
+        """Turn what SQLite raises into a StoreError in words."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(self._in_words(error), str(self.path)) from error
+
+    def _open(self, migrations: Sequence[Sequence[str]]) -> sqlite3.Connection:
+        if not self.read_only and not self.path.exists():
+            try:
+                # Created here because SQLite would let others read it.
+                os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            except OSError as error:
+                reason = error.strerror or str(error)
+                raise StoreError(f"{self.path} cannot be made: {reason}", str(self.path)) from error
+        connection = self._connect()
+        try:
+            self._migrate(connection, migrations)
+            connection.execute(f"PRAGMA busy_timeout = {READ_WAIT_MS}")
+            connection.execute("PRAGMA query_only = ON")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _open_writer(self) -> sqlite3.Connection:
+        connection = self._connect()
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+        connection.execute("PRAGMA foreign_keys = OFF")
+        self._writer, self._durable = connection, None
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        mode = "rw" if not self.read_only or self._log_is_there() else "ro"
+        connection = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=0,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+        )
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        return connection
+
+    def _log_is_there(self) -> bool:
+        return Path(f"{self.path}-wal").exists() and os.access(self.path, os.W_OK)
+
+    def _migrate(self, connection: sqlite3.Connection, migrations: Sequence[Sequence[str]]) -> None:
+        """Bring the schema up to date; does nothing but two look-ups when it is."""
+        if self._schema(connection) == len(migrations):
+            return
+        self._check_schema(connection, len(migrations))
+        if self.read_only:
+            raise StoreError(
+                f"{self.path} has an older schema; open it for writing", str(self.path)
+            )
+        self._patiently(connection, "PRAGMA journal_mode = WAL")
+        while True:
+            self._begin(connection)
+            try:
+                # Another process may have been quicker.
+                done = self._check_schema(connection, len(migrations))
+                if done < len(migrations):
+                    for statement in migrations[done]:
+                        connection.execute(statement)
+                    connection.execute(f"PRAGMA user_version = {done + 1}")
+                    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            if done + 1 >= len(migrations):
+                return
+
+    def _schema(self, connection: sqlite3.Connection) -> int | None:
+        """Return the schema's number, or None if the file is not a store of ours."""
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+        return version if application == APPLICATION_ID else None
+
+    def _check_schema(self, connection: sqlite3.Connection, newest: int) -> int:
+        version = self._schema(connection)
+        if version is None:
+            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if tables:
+                raise StoreError(f"{self.path} is not a store of p2pcommons", str(self.path))
+            return 0
+        if version > newest:
+            raise StoreError(
+                f"{self.path} was written by a newer p2pcommons (schema {version}; this one knows "
+                f"{newest}). Nothing was changed; use the newer version",
+                str(self.path),
+            )
+        return version
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        self._patiently(connection, "BEGIN IMMEDIATE")
+
+    def _patiently(self, connection: sqlite3.Connection, statement: str) -> None:
+        """Run a statement that needs a lock, again and again for a bounded time."""
+        deadline = time.monotonic() + self.wait_seconds
+        while True:
+            try:
+                connection.execute(statement).fetchall()
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    def _in_words(self, error: sqlite3.Error) -> str:
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        if code == sqlite3.SQLITE_BUSY:
+            return f"{self.path} is locked by {self._lock_holder()}; nothing was written"
+        if code == sqlite3.SQLITE_FULL:
+            return f"the disk is full; nothing was written to {self.path}"
+        if code == sqlite3.SQLITE_NOTADB:
+            return f"{self.path} is not a store of p2pcommons"
+        if code == sqlite3.SQLITE_CORRUPT:
+            return f"{self.path} is damaged ({error})"
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+            return f"{self.path} cannot be opened or written here ({error})"
+        return f"{self.path}: {error}"
+
+    def _lock_holder(self) -> str:
+        """Name the process that holds the write lock, as well as this system tells."""
+        pid = _writer_by_kernel(Path(f"{self.path}-shm")) or _pid_in(
+            self.path.with_name("node.lock")
+        )
+        return f"process {pid}" if pid else "another process"
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _writer_by_kernel(index: Path) -> int | None:
+    """Return who holds the write lock byte of the WAL index (Linux: /proc/locks)."""
+    try:
+        inode = index.stat().st_ino
+        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return None
+    for line in lines:
+        fields = line.split()
+        if len(fields) < 8 or fields[1] != "POSIX" or fields[3] != "WRITE":
+            continue
+        pid, place, first, last = fields[4:8]
+        same_file = place.rpartition(":")[2] == str(inode)
+        if same_file and last.isdigit() and int(first) <= _WRITE_LOCK_BYTE <= int(last):
+            return int(pid)
+    return None
+
+
+def _pid_in(path: Path) -> int | None:
+    try:
+        words = path.read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return None
+    return int(words[0]) if words and words[0].isdigit() else None

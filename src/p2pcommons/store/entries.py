@@ -1,0 +1,308 @@
+"""Reading entries: pages of a list, and everything about one of them.
+
+Lists keep no words of their own: the words of a page are read from the bodies of its shown heads.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from p2pcommons.model.addresses import same_address_key
+from p2pcommons.model.kinds import ENTRY, EntryBody, parse_body
+from p2pcommons.store.entry_writes import address_number
+from p2pcommons.store.records import EntryDetail, EntryRow, Found, Person, VersionRow, Withdrawal
+from p2pcommons.store.rows import chunks
+from p2pcommons.store.schema import ENTRY_WITHDRAWN
+from p2pcommons.store.search import SearchPart
+from p2pcommons.store.slots import Bodies, EntrySlot, Member, entry_slots
+from p2pcommons.views.entries import EntryView, Head, fold_entry, shown_to
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from p2pcommons.store.database import Row
+
+_ROWS = """
+SELECT e.rowid, f.id, m.id, a.key, p.name, e.claimed_at, e.received_at, e.versions, e.heads,
+       e.state, e.shown, h.body
+FROM entry e JOIN contribution f ON f.rowid = e.first JOIN commons m ON m.rowid = e.commons
+JOIN author a ON a.rowid = e.author
+LEFT JOIN profile p ON p.commons = e.commons AND p.author = e.author
+LEFT JOIN contribution h ON h.rowid = e.shown
+"""
+
+_TAGS = """
+SELECT t.entry, g.text, count(*) people, n.count
+FROM tagging t JOIN tag g ON g.rowid = t.tag JOIN entry e ON e.rowid = t.entry
+LEFT JOIN tag_count n ON n.commons = e.commons AND n.tag = t.tag
+WHERE t.entry IN ({}) GROUP BY t.entry, t.tag ORDER BY people DESC, n.count DESC, g.text
+"""
+
+_TAGGERS = """
+SELECT g.text, a.key, p.name FROM tagging t JOIN tag g ON g.rowid = t.tag
+JOIN author a ON a.rowid = t.author JOIN entry e ON e.rowid = t.entry
+LEFT JOIN profile p ON p.commons = e.commons AND p.author = t.author
+WHERE t.entry = ? ORDER BY t.author
+"""
+
+_WITHDRAWALS = """
+SELECT c.id, a.key, c.claimed_at, c.target FROM contribution c JOIN author a ON a.rowid = c.author
+WHERE c.target IN ({}) AND c.kind = 'withdraw' AND c.state & 1 = 0
+"""
+
+_BESIDE = """
+SELECT c.rowid, g.device, p.name FROM contribution c JOIN device_grant g ON g.rowid = c.device
+LEFT JOIN profile p ON p.commons = c.commons AND p.author = c.author WHERE c.rowid IN ({})
+"""
+
+_FOUND_MAX = 20
+
+
+class EntriesPart(SearchPart):
+    """Reading entries."""
+
+    def entry_rows(self, rowids: Sequence[int]) -> list[EntryRow]:
+        """Return the entries of a page, in the order of `rowids`; those that went are left out."""
+        found: dict[int, EntryRow] = {}
+        for part in chunks(rowids):
+            marks = ",".join("?" * len(part))
+            tags: defaultdict[int, list[str]] = defaultdict(list)
+            for row in self._database.read(_TAGS.format(marks), part):
+                tags[row[0]].append(row[1])
+            for row in self._database.read(f"{_ROWS} WHERE e.rowid IN ({marks})", part):
+                found[row[0]] = _entry_row(row, tuple(tags[row[0]]))
+        return [found[rowid] for rowid in rowids if rowid in found]
+
+    def entry_row(self, commons: bytes, identifier: bytes) -> EntryRow | None:
+        """Return one entry by the id of its first version, listed or not."""
+        row = self._database.read_one(
+            "SELECT e.rowid FROM contribution c JOIN entry e ON e.first = c.rowid "
+            "JOIN commons m ON m.rowid = e.commons WHERE c.id = ? AND m.id = ?",
+            (identifier, commons),
+        )
+        return None if row is None else next(iter(self.entry_rows([row[0]])), None)
+
+    def entry_detail(self, commons: bytes, identifier: bytes) -> EntryDetail | None:
+        """Return everything about an entry, also of one that was withdrawn."""
+        with self._database.reading():
+            row = self.entry_row(commons, identifier)
+            folded = self._folded(identifier)
+            if row is None or folded is None:
+                return None
+            slot, view, bodies = folded
+            versions = self._versions(slot, view, bodies)
+            taggers: dict[str, list[Person]] = {tag: [] for tag in row.tags}
+            for tag, author, name in self._database.read(_TAGGERS, (row.rowid,)):
+                taggers.setdefault(tag, []).append(Person(author, name))
+            shown = view.shown
+            body = shown.body if shown is not None else None
+            return EntryDetail(
+                row=row,
+                shown=shown.id if shown is not None else None,
+                text=body.text if body else None,
+                language=body.language if body else None,
+                licence=body.licence if body else None,
+                excerpt=body.excerpt if body else None,
+                dated=body.dated if body else None,
+                taggers=tuple((tag, tuple(people)) for tag, people in taggers.items()),
+                versions=versions,
+                heads=tuple(head.id for head in view.heads),
+                withdrawals=self._withdrawals(slot),
+                holders=self._holders(slot.first.commons, [item.rowid for item in slot.members]),
+            )
+
+    def head_for(
+        self, commons: bytes, identifier: bytes, viewer: bytes | None
+    ) -> VersionRow | None:
+        """Return the head that an edit by `viewer` replaces: their own, else the newest."""
+        folded = self._folded(identifier)
+        if folded is None or self._commons_number(commons) != folded[0].first.commons:
+            return None
+        slot, view, bodies = folded
+        head = shown_to(view.heads, viewer)
+        rows = self._versions(slot, view, bodies)
+        return next((row for row in rows if head is not None and row.id == head.id), None)
+
+    def versions_of(self, commons: bytes, identifier: bytes, author: bytes) -> list[bytes]:
+        """Return this author's versions of an entry that are not withdrawn, oldest first."""
+        folded = self._folded(identifier)
+        if folded is None or self._commons_number(commons) != folded[0].first.commons:
+            return []
+        return [
+            member.held.id
+            for member in _oldest_first(folded[0].members)
+            if member.held.author == author and not member.withdrawn
+        ]
+
+    def find_ids(self, prefix_hex: str, limit: int = _FOUND_MAX) -> list[Found]:
+        """Return the contributions whose id begins with these lower-case hex digits."""
+        low = bytes.fromhex(prefix_hex.ljust(64, "0"))
+        high = bytes.fromhex(prefix_hex.ljust(64, "f"))
+        rows = self._database.read(
+            "SELECT c.id, c.kind, m.id, c.target, c.commons FROM contribution c "
+            "JOIN commons m ON m.rowid = c.commons WHERE c.id BETWEEN ? AND ? "
+            "ORDER BY c.id LIMIT ?",
+            (low, high, limit),
+        )
+        return [
+            Found(identifier, kind, commons, self._entry_of(identifier, kind, target, number))
+            for identifier, kind, commons, target, number in rows
+        ]
+
+    def same_url(self, commons: bytes, url: str) -> list[bytes]:
+        """Return the listed entries of a commons with the same address, oldest first."""
+        rows = self._database.read(
+            "SELECT f.id, h.body FROM entry e JOIN contribution f ON f.rowid = e.first "
+            "JOIN contribution h ON h.rowid = e.shown WHERE e.address = ? AND e.commons = ? "
+            "ORDER BY e.rowid",
+            (address_number(url), self._commons_number(commons)),
+        )
+        key = same_address_key(url)
+        return [row[0] for row in rows if _key_of(row[1]) == key]
+
+    def urls(self, commons: bytes) -> dict[str, bytes]:
+        """Return all addresses of a commons as keys, each with the oldest entry that has it."""
+        rows = self._database.read(
+            "SELECT f.id, h.body FROM entry e JOIN contribution f ON f.rowid = e.first "
+            "JOIN contribution h ON h.rowid = e.shown WHERE e.address NOTNULL AND e.commons = ? "
+            "ORDER BY e.rowid DESC",
+            (self._commons_number(commons),),
+        )
+        keys = ((_key_of(body), identifier) for identifier, body in rows)
+        return {key: identifier for key, identifier in keys if key is not None}
+
+    def _folded(self, identifier: bytes) -> tuple[EntrySlot, EntryView, Bodies] | None:
+        with self._database.connected() as connection:
+            slot = entry_slots(connection, [identifier]).get(identifier)
+            if slot is None:
+                return None
+            bodies = Bodies(connection)
+            bodies.load((item.rowid, ENTRY) for item in slot.members if not item.withdrawn)
+        view = fold_entry(
+            slot.first.held,
+            [item.held for item in slot.members],
+            slot.withdrawn,
+            bodies.said(slot.members),
+        )
+        return slot, view, bodies
+
+    def _versions(self, slot: EntrySlot, view: EntryView, bodies: Bodies) -> tuple[VersionRow, ...]:
+        rowids = [member.rowid for member in slot.members]
+        beside = {
+            row[0]: row[1:]
+            for part in chunks(rowids)
+            for row in self._database.read(_BESIDE.format(",".join("?" * len(part))), part)
+        }
+        heads = {head.id: head for head in view.heads}
+        said = bodies.said(slot.members)
+        return tuple(
+            _version_row(member, heads.get(member.held.id), said, *beside[member.rowid])
+            for member in _oldest_first(slot.members)
+        )
+
+    def _withdrawals(self, slot: EntrySlot) -> tuple[Withdrawal, ...]:
+        authors = {item.held.id: item.held.author for item in slot.members if item.withdrawn}
+        found = [
+            Withdrawal(*row)
+            for part in chunks(authors)
+            for row in self._database.read(_WITHDRAWALS.format(",".join("?" * len(part))), part)
+        ]
+        genuine = [item for item in found if authors[item.target] == item.author]
+        return tuple(sorted(genuine, key=lambda item: (item.claimed_at, item.id)))
+
+    def _entry_of(
+        self, identifier: bytes, kind: str, target: bytes | None, commons: int
+    ) -> bytes | None:
+        """Return the first version of the entry a contribution belongs to, or is about."""
+        if kind == ENTRY and target is None:
+            return identifier
+        if target is None:
+            return None
+        row = self._database.read_one(
+            "SELECT id, kind, target FROM contribution WHERE id = ? AND commons = ?",
+            (target, commons),
+        )
+        if row is None or row[1] != ENTRY:
+            return None
+        return row[0] if row[2] is None else row[2]
+
+    def _holders(self, commons: int, rowids: Sequence[int]) -> int:
+        """Count the peers known to hold all of these contributions of a commons."""
+        row = self._database.read_one(
+            "SELECT count(*) FROM peer_equal WHERE commons = ? AND up_to >= ?",
+            (commons, max(rowids)),
+        )
+        return int(row[0]) if row else 0
+
+
+def _entry_row(row: Row, tags: tuple[str, ...]) -> EntryRow:
+    rowid, identifier, commons, author, name, claimed_at, received_at, *rest = row
+    versions, heads, state, shown, body = rest
+    said = parse_body(ENTRY, body) if isinstance(body, bytes) else None
+    words = said if isinstance(said, EntryBody) else None
+    return EntryRow(
+        rowid,
+        identifier,
+        commons,
+        words.title if words else None,
+        words.url if words else None,
+        words.form if words else None,
+        author,
+        name,
+        tags,
+        claimed_at,
+        received_at,
+        versions,
+        heads,
+        state == ENTRY_WITHDRAWN,
+        shown is not None and words is None,
+    )
+
+
+def _version_row(
+    member: Member,
+    head: Head | None,
+    said: Mapping[bytes, object],
+    device: bytes,
+    name: str | None,
+) -> VersionRow:
+    held = member.held
+    row = VersionRow(
+        id=held.id,
+        author=held.author,
+        name=name,
+        device=device,
+        claimed_at=held.claimed_at,
+        received_at=member.received_at,
+        parents=held.parents,
+        withdrawn=member.withdrawn,
+        is_head=head is not None,
+        missing=held.id not in said and not member.withdrawn,
+    )
+    body = said.get(held.id)
+    if not isinstance(body, EntryBody):
+        return row
+    return replace(
+        row,
+        title=body.title,
+        text=body.text,
+        url=body.url,
+        form=body.form,
+        language=body.language,
+        licence=body.licence,
+        excerpt=body.excerpt,
+        dated=body.dated,
+        tags=body.tags,
+        edit_note=body.edit_note,
+    )
+
+
+def _oldest_first(members: Sequence[Member]) -> list[Member]:
+    return sorted(members, key=lambda member: (member.held.claimed_at, member.held.id))
+
+
+def _key_of(body: bytes | None) -> str | None:
+    said = parse_body(ENTRY, body) if body is not None else None
+    return same_address_key(said.url) if isinstance(said, EntryBody) and said.url else None

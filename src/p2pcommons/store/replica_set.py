@@ -1,0 +1,172 @@
+"""The set of contributions as other nodes see it: what reconciliation and gossip need."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from p2pcommons.model.contribution import Envelope
+from p2pcommons.store.base import StorePart
+from p2pcommons.store.records import Digest
+from p2pcommons.store.rows import CARRIED_COLUMNS, CARRIED_TABLES, CHUNK, carried, chunks
+from p2pcommons.store.schema import WITHDRAWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from p2pcommons.model.contribution import Contribution
+    from p2pcommons.store.database import Row
+
+FINGERPRINT_BYTES = 16
+
+BODY_RETRY_SECONDS = (3_600, 86_400, 7 * 86_400)
+"""When a missing body is asked for again after `absent`; then only on demand."""
+
+
+class ReplicaSetPart(StorePart):
+    """Reading the set of a commons."""
+
+    def items(self, commons: bytes) -> list[tuple[int, bytes]]:
+        """Return (claimed_at, id) of everything known of a commons, in no order."""
+        number = self._commons_number(commons)
+        return [
+            (row[0], row[1])
+            for table in ("contribution", "known")
+            for row in self._database.read(
+                f"SELECT claimed_at, id FROM {table} WHERE commons = ?",  # noqa: S608
+                (number,),
+            )
+        ]
+
+    def items_after(self, commons: bytes, rowid: int) -> list[tuple[int, bytes]]:
+        """Return (claimed_at, id) of what came after a contribution's rowid."""
+        rows = self._database.read(
+            "SELECT claimed_at, id FROM contribution WHERE rowid > ? AND +commons = ?",
+            (rowid, self._commons_number(commons)),
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    def last_rowid(self) -> int:
+        """Return the rowid of the newest contribution, of whatever commons; 0 if there is none."""
+        row = self._database.read_one("SELECT max(rowid) FROM contribution")
+        return int(row[0] or 0) if row else 0
+
+    def digest(self, commons: bytes) -> Digest:
+        """Return count, fingerprint and bodies; kept up to date by every ingest."""
+        row = self._database.read_one(
+            "SELECT count, id_sum, bodies FROM commons WHERE id = ?", (commons,)
+        )
+        count, id_sum, bodies = row if row is not None else (0, bytes(32), 0)
+        return Digest(count, fingerprint_of_sum(id_sum, count), bodies)
+
+    def known(self, ids: Sequence[bytes]) -> set[bytes]:
+        """Return which of `ids` this node knows."""
+        return {
+            row[0]
+            for table in ("contribution", "known")
+            for row in self._select_in(f"SELECT id FROM {table} WHERE id IN ({{}})", ids)  # noqa: S608
+        }
+
+    def envelopes(self, commons: bytes, ids: Sequence[bytes]) -> dict[bytes, Envelope]:
+        """Return the envelopes of those `ids` that are held in a commons.
+
+        A withdrawn body is not served, from the moment the withdrawal is here.
+        """
+        number = self._commons_number(commons)
+        rows = self._select_in(
+            f"SELECT {CARRIED_COLUMNS}, c.commons FROM {CARRIED_TABLES} WHERE c.id IN ({{}})",  # noqa: S608
+            ids,
+        )
+        return {
+            row[0]: Envelope(row[1], row[2], row[3], None if row[5] & WITHDRAWN else row[4])
+            for row in rows
+            if row[6] == number
+        }
+
+    def own_after(self, rowid: int, limit: int = CHUNK) -> list[tuple[int, Contribution]]:
+        """Return what was contributed on this machine after `rowid`, in order, with its rowid.
+
+        Contributions to commons that were left are not among them.
+        """
+        rows = self._database.read(
+            f"SELECT c.rowid, {CARRIED_COLUMNS} FROM {CARRIED_TABLES} "  # noqa: S608
+            "JOIN commons m ON m.rowid = c.commons "
+            "WHERE c.own = 1 AND c.rowid > ? AND m.left_at ISNULL ORDER BY c.rowid LIMIT ?",
+            (rowid, limit),
+        )
+        return _numbered(rows)
+
+    def contributions_after(
+        self, commons: bytes, rowid: int, limit: int = CHUNK
+    ) -> list[tuple[int, Contribution]]:
+        """Return the contributions of a commons after `rowid`, in order of arrival."""
+        rows = self._database.read(
+            f"SELECT c.rowid, {CARRIED_COLUMNS} FROM {CARRIED_TABLES} "  # noqa: S608
+            "WHERE +c.commons = ? AND c.rowid > ? ORDER BY c.rowid LIMIT ?",
+            (self._commons_number(commons), rowid, limit),
+        )
+        return _numbered(rows)
+
+    def unknown_references(self, commons: bytes, ids: Sequence[bytes]) -> set[bytes]:
+        """Return the versions that `ids` build on or answer to and that are not held."""
+        named: set[bytes] = set()
+        for row in self._select_in(
+            "SELECT target, rowid FROM contribution WHERE id IN ({}) "
+            "AND kind IN ('entry', 'withdraw')",
+            ids,
+        ):
+            if row[0] is not None:
+                named.add(row[0])
+            parents = self._database.read("SELECT parent FROM edge WHERE child = ?", (row[1],))
+            named.update(parent[0] for parent in parents)
+        held = self.envelopes(commons, sorted(named)) if named else {}
+        return named - held.keys()
+
+    def bodies_wanted(self, commons: bytes, *, now: int, limit: int = CHUNK) -> list[bytes]:
+        """Return ids whose body is missing and due to be asked for, newest first."""
+        rows = self._database.read(
+            "SELECT c.id FROM body_want w JOIN contribution c ON c.rowid = w.contribution "
+            "WHERE w.next_try <= ? AND c.commons = ? ORDER BY c.claimed_at DESC, c.id LIMIT ?",
+            (now, self._commons_number(commons), limit),
+        )
+        return [row[0] for row in rows]
+
+    def bodies_absent(self, ids: Sequence[bytes], *, now: int) -> None:
+        """Note that a peer does not have these bodies; they are asked for again later."""
+        with self._writing() as connection:
+            for identifier in ids:
+                row = connection.execute(
+                    "SELECT w.contribution, w.tries FROM body_want w "
+                    "JOIN contribution c ON c.rowid = w.contribution WHERE c.id = ?",
+                    (identifier,),
+                ).fetchone()
+                if row is None:
+                    continue
+                rowid, tries = int(row[0]), int(row[1])
+                pause = BODY_RETRY_SECONDS[tries] if tries < len(BODY_RETRY_SECONDS) else None
+                connection.execute(
+                    "UPDATE body_want SET tries = tries + 1, next_try = ? WHERE contribution = ?",
+                    (None if pause is None else now + pause, rowid),
+                )
+
+    def _select_in(self, sql: str, values: Iterable[object]) -> list[Row]:
+        rows: list[Row] = []
+        for part in chunks(values):
+            rows += self._database.read(sql.format(",".join("?" * len(part))), part)
+        return rows
+
+
+def fingerprint_of_sum(id_sum: bytes, count: int) -> bytes:
+    """Return Negentropy V1's fingerprint: SHA-256 of the sum of all ids and their number, cut.
+
+    `id_sum` is the sum modulo 2^256, little-endian; the number follows as a base-128 varint,
+    most significant digit first.
+    """
+    digits = [count & 0x7F]
+    while count := count >> 7:
+        digits.append(count & 0x7F | 0x80)
+    return hashlib.sha256(id_sum + bytes(reversed(digits))).digest()[:FINGERPRINT_BYTES]
+
+
+def _numbered(rows: Iterable[Row]) -> list[tuple[int, Contribution]]:
+    return [(row[0], carried(row[1:])) for row in rows]
