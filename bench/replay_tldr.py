@@ -32,6 +32,7 @@ from harness import Home, Json, free_address, homes, join, new_commons, say, wai
 from p2pcommons.model.keys import Signer, grant_device
 from p2pcommons.model.kinds import Body, EntryBody, ProfileBody, WithdrawBody
 from p2pcommons.model.limits import PARENTS_MAX
+from p2pcommons.model.words import clean_line
 from p2pcommons.replica import open_replica
 
 if TYPE_CHECKING:
@@ -193,10 +194,8 @@ def body_of(path: str, markdown: str) -> EntryBody:
     """The page as an entry: its platform is a tag, its heading the title."""
     place = PurePosixPath(path)
     heading, _, text = markdown.partition("\n")
-    title = heading.lstrip("# ").strip() or place.stem
-    return EntryBody(
-        form="practice", title=title[:300], text=text.strip(), tags=(place.parent.name,)
-    )
+    title = clean_line(heading.lstrip("# ")) or place.stem
+    return EntryBody(form="practice", title=title, text=text.strip(), tags=(place.parent.name,))
 
 
 if __name__ == "__main__":
