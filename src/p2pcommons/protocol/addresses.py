@@ -12,7 +12,8 @@ import base58
 from p2pcommons.errors import UserError
 
 PORT_MAX = 65_535
-_PEER_ID_PREFIX = bytes.fromhex("002408011220")
+PEER_ID_PREFIX = bytes.fromhex("002408011220")
+"""Identity multihash of the protobuf that holds a 32-byte Ed25519 key."""
 _PEER_ID_BYTES = 38
 _NAMES = ("dns", "dns4", "dns6")
 
@@ -33,9 +34,9 @@ def check_peer_id(peer_id: str) -> bytes:
         decoded = base58.b58decode(peer_id)
     except ValueError:
         decoded = b""
-    if len(decoded) != _PEER_ID_BYTES or not decoded.startswith(_PEER_ID_PREFIX):
+    if len(decoded) != _PEER_ID_BYTES or not decoded.startswith(PEER_ID_PREFIX):
         raise UserError(f"{peer_id!r} is not a peer id; they begin with 12D3Koo")
-    return decoded[len(_PEER_ID_PREFIX) :]
+    return decoded[len(PEER_ID_PREFIX) :]
 
 
 def check_address(address: str) -> None:

@@ -128,4 +128,4 @@ class GossipBudget:
     """An import of a thousand links passes at once."""
 
     keys_max: int = 4_096
-    """Buckets remembered; the fullest (idle longest) are forgotten first."""
+    """Buckets remembered; the longest unused are forgotten first."""
