@@ -1,0 +1,141 @@
+"""Gossip messages: one author, one commons, ascending, with bodies, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p2pcommons.errors import RejectedError, RejectReason
+from p2pcommons.model import codec
+from p2pcommons.model.contribution import Contribution, Envelope, envelope_to_array, verify
+from p2pcommons.model.limits import GOSSIP_BYTES_MAX, GOSSIP_ENVELOPES_MAX
+from p2pcommons.protocol.budget import GossipBudgets, KeyedBuckets, TokenBucket
+from p2pcommons.protocol.gossip import decode_gossip, encode_gossip
+from p2pcommons.protocol.limits import GossipBudget
+from p2pcommons.protocol.topic import gossip_topic
+
+from .memory import entry, founding
+
+TOPIC = gossip_topic(founding().id)
+OF_ONE_AUTHOR = sorted((entry(number) for number in range(0, 30, 3)), key=lambda item: item.id)
+
+
+def message(items: list[Contribution]) -> bytes:
+    return codec.encode([envelope_to_array(item.envelope()) for item in items])
+
+
+def test_a_topic_does_not_name_its_commons() -> None:
+    assert TOPIC.startswith("/p2pcommons/1/")
+    assert len(TOPIC) == len("/p2pcommons/1/") + 32
+    assert TOPIC.lower() == TOPIC
+    assert founding().id.hex() not in TOPIC
+
+
+def test_what_was_written_comes_out_grouped_by_author() -> None:
+    items = [founding(), *(entry(number) for number in range(20))]
+    messages = encode_gossip([*items, items[0]])
+    assert len(messages) == 3
+    received = [verify(envelope) for data in messages for envelope in decode_gossip(TOPIC, data)]
+    assert {item.id for item in received} == {item.id for item in items}
+
+
+def test_messages_stay_within_count_and_size() -> None:
+    many = [entry(number) for number in range(0, 900, 3)]
+    large = [entry(number, body_bytes=60_000) for number in range(0, 9, 3)]
+    messages = encode_gossip(many + large)
+    envelopes = [decode_gossip(TOPIC, data) for data in messages]
+    assert max(map(len, messages)) <= GOSSIP_BYTES_MAX
+    assert max(map(len, envelopes)) <= GOSSIP_ENVELOPES_MAX
+    assert sum(map(len, envelopes)) == 303
+
+
+def test_writing_across_commons_or_without_a_body_is_a_bug() -> None:
+    with pytest.raises(ValueError, match="one commons"):
+        encode_gossip([entry(1), entry(1, commons=1)])
+    item = entry(1)
+    bare = Contribution(item.id, item.header, item.header_bytes, item.signature, item.grant, None)
+    with pytest.raises(ValueError, match="bodies"):
+        encode_gossip([bare])
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (message([]), RejectReason.GOSSIP_SHAPE),
+        (message(OF_ONE_AUTHOR[::-1]), RejectReason.GOSSIP_SHAPE),
+        (message([OF_ONE_AUTHOR[0]] * 2), RejectReason.GOSSIP_SHAPE),
+        (message(sorted([entry(0), entry(1)], key=lambda e: e.id)), RejectReason.GOSSIP_SHAPE),
+        (message([entry(1, commons=1)]), RejectReason.WRONG_COMMONS),
+        (message([founding(1)]), RejectReason.WRONG_COMMONS),
+        (codec.encode({"v": 1}), RejectReason.GOSSIP_SHAPE),
+        (codec.encode([[1, 2, 3, 4]]), RejectReason.ENVELOPE_SHAPE),
+        (b"\xc1", RejectReason.CODEC),
+        (bytes(GOSSIP_BYTES_MAX + 1), RejectReason.MESSAGE_TOO_LARGE),
+    ],
+)
+def test_any_other_shape_is_rejected(data: bytes, reason: RejectReason) -> None:
+    with pytest.raises(RejectedError) as caught:
+        decode_gossip(TOPIC, data)
+    assert caught.value.reason is reason
+
+
+def test_a_missing_body_is_rejected() -> None:
+    whole = entry(1).envelope()
+    bare = Envelope(whole.header, whole.signature, whole.grant, None)
+    with pytest.raises(RejectedError, match="body is missing"):
+        decode_gossip(TOPIC, codec.encode([envelope_to_array(bare)]))
+
+
+@given(
+    st.integers(1, 1_000),
+    st.integers(1, 50),
+    st.lists(st.tuples(st.integers(0, 3_000), st.integers(0, 80)), max_size=40),
+)
+@settings(max_examples=100)
+def test_a_bucket_never_gives_more_than_burst_and_rate_allow(
+    rate: int, burst: int, steps: list[tuple[int, int]]
+) -> None:
+    bucket = TokenBucket(rate, burst)
+    now_ms = taken = 0
+    for pause_ms, count in steps:
+        now_ms += pause_ms
+        if bucket.take(count, now_ms):
+            taken += count
+    assert taken <= burst + rate * now_ms / 1_000 + 1e-6
+
+
+def test_a_bucket_fills_up_again_and_no_clock_going_back_fills_it() -> None:
+    bucket = TokenBucket(10, 20)
+    assert bucket.take(20, 1_000)
+    assert not bucket.take(1, 1_000)
+    assert not bucket.take(1, 0)
+    assert bucket.take(10, 2_000)
+    assert not bucket.take(1, 2_000)
+
+
+def test_one_loud_neighbour_does_not_use_up_what_another_may_send() -> None:
+    budgets = GossipBudgets(GossipBudget(neighbour_bytes_per_s=100, neighbour_bytes_burst=1_000))
+    assert budgets.take_bytes("loud", 1_000, 0)
+    assert not budgets.take_bytes("loud", 1, 0)
+    assert budgets.take_bytes("quiet", 1_000, 0)
+    budgets.peer_left("loud")
+    assert budgets.take_bytes("loud", 1, 0)
+
+
+def test_an_author_is_charged_for_what_is_new() -> None:
+    budgets = GossipBudgets(GossipBudget(author_new_per_s=1, author_new_burst=3))
+    assert [budgets.take_new(b"author", 1, 0) for _ in range(4)] == [True, True, True, False]
+    assert budgets.take_new(b"author", 1, 1_000)
+
+
+def test_made_up_keys_do_not_grow_the_memory() -> None:
+    buckets = KeyedBuckets(1, 1, keys_max=10)
+    for number in range(1_000):
+        buckets.take(str(number), 1, number)
+    assert len(buckets) == 10
+
+
+def test_a_bucket_that_gives_nothing_is_a_bug() -> None:
+    with pytest.raises(ValueError, match="gives nothing"):
+        TokenBucket(0, 1)

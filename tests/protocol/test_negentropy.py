@@ -1,0 +1,122 @@
+"""Reconciliation of any two sets, within any frame limit, against any bytes."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p2pcommons.errors import RejectedError
+from p2pcommons.protocol.items import ItemSet
+from p2pcommons.protocol.negentropy import Negentropy, split_ids
+
+Items = set[tuple[int, bytes]]
+
+
+def random_items(chance: random.Random, count: int, *, seconds: int) -> Items:
+    return {(chance.randrange(1, seconds + 1), chance.randbytes(32)) for _ in range(count)}
+
+
+def differences(
+    opener_items: Items, other_items: Items, *, frame: int, seed: int | None
+) -> tuple[set[bytes], set[bytes], list[int]]:
+    """Run to the end; return what the opener found out and the sizes of all messages."""
+    jitter = None if seed is None else random.Random(seed).randrange
+    opener = Negentropy(ItemSet(opener_items).snapshot(), frame_bytes_max=frame, jitter=jitter)
+    other = Negentropy(ItemSet(other_items).snapshot(), frame_bytes_max=frame)
+    have: set[bytes] = set()
+    need: set[bytes] = set()
+    message: bytes | None = opener.initiate()
+    sizes: list[int] = []
+    for _ in range(5_000):
+        assert message is not None
+        answer = other.reconcile(message).message
+        assert answer is not None
+        step = opener.reconcile(answer)
+        sizes += [len(message), len(answer)]
+        have |= set(split_ids(step.have))
+        need |= set(split_ids(step.need))
+        message = step.message
+        if message is None:
+            return have, need, sizes
+    raise AssertionError("does not end")
+
+
+@given(
+    st.integers(0, 2**32),
+    st.integers(0, 700),
+    st.integers(0, 250),
+    st.integers(0, 250),
+    st.sampled_from([1, 40, 10**8]),
+    st.sampled_from([0, 4_096, 5_000]),
+    st.booleans(),
+)
+@settings(max_examples=150, deadline=None)
+def test_all_differences_are_found(
+    seed: int, common: int, left: int, right: int, seconds: int, frame: int, moved: bool
+) -> None:
+    chance = random.Random(seed)
+    shared = random_items(chance, common, seconds=seconds)
+    mine, theirs = (random_items(chance, count, seconds=seconds) for count in (left, right))
+    have, need, sizes = differences(
+        shared | mine, shared | theirs, frame=frame, seed=seed if moved else None
+    )
+    assert have == {identifier for _, identifier in mine}
+    assert need == {identifier for _, identifier in theirs}
+    if frame:
+        assert max(sizes) <= frame
+
+
+def test_the_oldest_part_is_found_where_the_frame_is_full_and_the_other_side_has_none() -> None:
+    """A dropped range at the very end must not be summed up as nothing."""
+    chance = random.Random(7)
+    for seed in range(60):
+        shared = random_items(chance, 900, seconds=10**6)
+        older = {(n + 1, chance.randbytes(32)) for n in range(40 + seed)}
+        newer = {(10**6 + n, chance.randbytes(32)) for n in range(300)}
+        have, need, _ = differences(shared | older, shared | newer, frame=4_096, seed=seed)
+        assert have == {identifier for _, identifier in older}
+        assert need == {identifier for _, identifier in newer}
+
+
+def test_jitter_moves_split_points_and_nothing_else() -> None:
+    chance = random.Random(1)
+    items = random_items(chance, 5_000, seconds=10**6)
+    snapshot = ItemSet(items).snapshot()
+    fixed = Negentropy(snapshot).initiate()
+    moved = {Negentropy(snapshot, jitter=random.Random(n).randrange).initiate() for n in range(5)}
+    assert len(moved) == 5
+    assert fixed not in moved
+
+
+@given(st.binary(max_size=200), st.booleans(), st.integers(0, 80))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_are_answered_or_rejected(data: bytes, is_opener: bool, count: int) -> None:
+    items = random_items(random.Random(count), count, seconds=100)
+    side = Negentropy(ItemSet(items).snapshot(), frame_bytes_max=4_096)
+    if is_opener:
+        side.initiate()
+    for message in (data, b"\x61" + data):
+        try:
+            answer = side.reconcile(message).message
+        except RejectedError:
+            continue
+        assert answer is None or len(answer) <= 4_096
+
+
+def test_another_version_is_answered_with_ours_and_ends_the_opener() -> None:
+    snapshot = ItemSet().snapshot()
+    assert Negentropy(snapshot).reconcile(b"\x62whatever").message == b"\x61"
+    opener = Negentropy(snapshot)
+    opener.initiate()
+    with pytest.raises(RejectedError):
+        opener.reconcile(b"\x60")
+    with pytest.raises(RejectedError):
+        Negentropy(snapshot).reconcile(b"\x50")
+
+
+def test_frames_smaller_than_the_protocol_needs_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least"):
+        Negentropy(ItemSet().snapshot(), frame_bytes_max=100)
