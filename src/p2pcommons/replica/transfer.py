@@ -7,7 +7,7 @@ the commons has by then.
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from p2pcommons.errors import ErrorCode, RejectedError, UserError
 from p2pcommons.interchange.bookmarks_file import bookmarks_file
@@ -61,7 +61,7 @@ class Transfer(Drafts):
         if format not in IMPORT_FORMATS:
             raise UserError(f"format {format!r} is none of {', '.join(IMPORT_FORMATS)}")
         self.require_identity()
-        wanted = None if format == "auto" else cast("Format", format)
+        wanted: Format | None = None if format == "auto" else format
         _format, records = read_records(path, wanted)
         tally = _Taken()
         links = list(self._without_envelopes(records, tally, progress))
@@ -180,7 +180,7 @@ class Transfer(Drafts):
             added=plan.added,
             merged=plan.merged,
             skipped=plan.skipped,
-            failures=tuple((failure.line, failure.reason) for failure in plan.failures),
+            failures=tuple((failure.line, _reason(failure)) for failure in plan.failures),
             joined=(),
             left_out=tuple((skip.line, skip.reason) for skip in plan.left_out),
         )
@@ -278,6 +278,11 @@ class _Taken:
         self.failures: list[tuple[int, str]] = []
         self.joined: list[bytes] = []
         self.grants: set[Grant] = set()
+
+
+def _reason(failure: ImportFailure) -> str:
+    """Return why something of a file failed, with the file's name where there are several."""
+    return f"{failure.source}: {failure.reason}" if failure.source else failure.reason
 
 
 def _nothing_stands(_entry: ImportedEntry) -> Standing | None:
