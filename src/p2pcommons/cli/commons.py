@@ -1,0 +1,157 @@
+"""`commons create`, `commons list`, `commons leave`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from p2pcommons.cli.choosing import title_of
+from p2pcommons.cli.columns import table
+from p2pcommons.cli.output import Reply
+from p2pcommons.cli.parsing import group, need_command
+from p2pcommons.cli.terminal import ask, width_columns
+from p2pcommons.cli.times import count
+from p2pcommons.errors import ErrorCode, UserError
+from p2pcommons.model.ids import short, to_did
+from p2pcommons.model.kinds import DEFAULT_LICENCE
+
+if TYPE_CHECKING:
+    from p2pcommons.cli.invocation import Invocation
+    from p2pcommons.replica import Replica
+    from p2pcommons.store import CommonsRow
+
+
+@group(
+    "commons",
+    examples=[
+        ('commons create "Sun kitchen"', "start a commons"),
+        ("commons list", "the commons on this machine"),
+        ('commons leave "Sun kitchen"', "stop exchanging it and hide it"),
+    ],
+)
+@click.pass_context
+def commons(ctx: click.Context) -> None:
+    """Start, list and leave commons.
+
+    A commons is a set of entries that is shared by those who joined it and owned by nobody.
+    """
+    need_command(ctx)
+
+
+@commons.command(
+    "create",
+    examples=[
+        (
+            'commons create "Sun kitchen" --purpose "Cooking with the sun"',
+            "start a commons; whoever gets an invite can join",
+        ),
+    ],
+)
+@click.argument("title")
+@click.option("--purpose", metavar="P", default="", help="What it is for.")
+@click.option(
+    "--licence",
+    metavar="L",
+    default=DEFAULT_LICENCE,
+    show_default=True,
+    help="Under what terms entries are shared.",
+)
+@click.pass_obj
+def create(invocation: Invocation, title: str, purpose: str, licence: str) -> Reply:
+    """Start a commons, open to whoever has an invite."""
+    with invocation.open_as_person() as replica:
+        row = replica.create_commons(title, purpose, licence)
+    steps = (
+        f"started {title_of(row)}",
+        "next: p2pcommons add   publish an entry",
+        "      p2pcommons invite   bring somebody in",
+    )
+    return Reply(commons_fields(row), [short(row.id)], steps)
+
+
+@commons.command("list", examples=[("commons list --left", "with those that were left")])
+@click.option("--left", is_flag=True, help="Also those that were left and not deleted.")
+@click.pass_obj
+def list_commons(invocation: Invocation, left: bool) -> Reply:
+    """List the commons on this machine."""
+    with invocation.open_as_person() as replica:
+        rows = replica.commons(left=left)
+    lines = table(
+        [
+            (
+                short(row.id),
+                count(row.entries, "entry", "entries"),
+                ("left: " if row.left_at is not None else "") + title_of(row),
+            )
+            for row in rows
+        ],
+        width=width_columns(),
+        right=(1,),
+    )
+    steps = (
+        () if rows else ("none yet: p2pcommons commons create TITLE, or p2pcommons join INVITE",)
+    )
+    return Reply({"items": [commons_fields(row) for row in rows]}, lines, steps)
+
+
+@commons.command(
+    "leave",
+    examples=[
+        ('commons leave "Sun kitchen"', "stop exchanging it and hide it; its data stay"),
+        ("commons leave 3f92a1 --delete", "and delete its data from this machine"),
+    ],
+)
+@click.argument("ref", metavar="C")
+@click.option("--delete", is_flag=True, help="Delete its data from this machine.")
+@click.pass_obj
+def leave(invocation: Invocation, ref: str, delete: bool) -> Reply:
+    """Leave a commons: exchange stops, its entries are hidden.
+
+    Others keep their copies. Joining again brings it back; without --delete nothing is lost.
+    """
+    with invocation.open_as_person() as replica:
+        row = replica.resolve_commons(ref, left=delete)
+        if delete:
+            _check_loss(invocation, replica, row)
+        replica.leave_commons(row.id, delete=delete)
+    said = "deleted from this machine" if delete else "left; join again to bring it back"
+    return Reply(
+        {"id": row.id.hex(), "title": title_of(row), "deleted": delete},
+        [short(row.id)],
+        (f"{title_of(row)}: {said}",),
+    )
+
+
+def commons_fields(row: CommonsRow) -> dict[str, object]:
+    """Return a commons as JSON fields."""
+    return {
+        "id": row.id.hex(),
+        "title": row.title or row.title_hint,
+        "purpose": row.purpose,
+        "licence": row.licence,
+        "language": row.language,
+        "rules": list(row.rules),
+        "visibility": row.visibility,
+        "founder": None if row.founder is None else to_did(row.founder),
+        "claimed_at": row.claimed_at,
+        "joined_at": row.joined_at,
+        "left": row.left_at is not None,
+        "count": row.count,
+        "bodies": row.bodies,
+        "entries": row.entries,
+        "unsupported": row.unsupported,
+    }
+
+
+def _check_loss(invocation: Invocation, replica: Replica, row: CommonsRow) -> None:
+    """Ask before the only known copy of something goes."""
+    alone = replica.only_here(row.id)
+    if not (alone and invocation.asks):
+        return
+    invocation.out.say(
+        f"{count(alone, 'contribution')} of yours in {title_of(row)} "
+        "may be nowhere else than on this machine"
+    )
+    if ask("Type delete to go on: ").lower() != "delete":
+        raise UserError("nothing was changed", ErrorCode.REFUSED)

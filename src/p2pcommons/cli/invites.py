@@ -1,0 +1,155 @@
+"""`invite` and `join`: one string that brings somebody else into a commons."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from p2pcommons.cli.choosing import choose_commons, title_of
+from p2pcommons.cli.output import Reply
+from p2pcommons.cli.parsing import command
+from p2pcommons.cli.terminal import is_terminal, width_columns
+from p2pcommons.errors import EXIT_CODES, ErrorCode
+
+if TYPE_CHECKING:
+    from p2pcommons.cli.invocation import Invocation
+    from p2pcommons.paths import Paths
+
+_POLL_SECONDS = 0.1
+_QR_BORDER = 1
+_INVITE_CHARS_MAX = 10_000
+
+
+@command(
+    "invite",
+    examples=[
+        ("invite", "an invite to the only commons, with a QR code in a terminal"),
+        ('invite "Sun kitchen"', "an invite to this one"),
+    ],
+)
+@click.argument("ref", metavar="[C]", required=False)
+@click.option("--commons", metavar="C", help="The same as the argument.")
+@click.pass_obj
+def invite(invocation: Invocation, ref: str | None, commons: str | None) -> Reply:
+    """Make an invite: one string to join a commons by.
+
+    It names the commons and where to find you. It gives no rights and cannot be
+    revoked: whoever has it can meet you and read a public commons.
+    """
+    with invocation.open_as_person() as replica:
+        row = choose_commons(invocation, replica, ref or commons)
+        made = replica.make_invite(row.id)
+    if made.note:
+        invocation.out.say(made.note)
+    if is_terminal() and not invocation.json:
+        _show_qr(invocation, made.text)
+    fields = {
+        "invite": made.text,
+        "commons": made.commons.id.hex(),
+        "title": title_of(made.commons),
+        "addresses": list(made.addresses),
+        "stale": made.stale,
+        "note": made.note,
+    }
+    return Reply(fields, [made.text], ("the other person runs: p2pcommons join INVITE",))
+
+
+@command(
+    "join",
+    examples=[
+        ("join P2PC-…", "join; case, spaces, dashes and line breaks do not matter"),
+        ("join --wait 30 P2PC-…", "and wait until both hold the same"),
+        ("join -", "read the invite from stdin"),
+    ],
+)
+@click.argument("words", metavar="INVITE", nargs=-1, required=True)
+@click.option(
+    "--wait",
+    metavar="S",
+    type=click.FloatRange(min=0),
+    help="Wait at most S seconds for the first reconciliation to end equal.",
+)
+@click.pass_obj
+def join(invocation: Invocation, words: tuple[str, ...], wait: float | None) -> Reply:
+    """Join a commons by invite.
+
+    Needs no node and no network: the commons and its addresses are kept, and a running node
+    begins at once.
+    """
+    text = sys.stdin.read(_INVITE_CHARS_MAX) if words == ("-",) else " ".join(words)
+    with invocation.open_as_person() as replica:
+        joined = replica.join(text)
+        paths = replica.paths
+    fields: dict[str, object] = {
+        "commons": joined.commons.id.hex(),
+        "title": title_of(joined.commons),
+        "already": joined.already,
+        "inviter": joined.inviter,
+        "addresses": list(joined.addresses),
+    }
+    title = title_of(joined.commons)
+    said = f"{title}: joined before, nothing changed" if joined.already else f"joined {title}"
+    if wait is None:
+        return Reply(fields, [joined.commons.id.hex()[:10]], (said, _next_step(paths)))
+    invocation.out.say(said)
+    equal = _wait_until_equal(invocation, paths, joined.commons.id, wait)
+    fields["equal"] = equal
+    if equal:
+        return Reply(fields, [joined.commons.id.hex()[:10]], ("both hold the same now",))
+    invocation.out.say(f"not equal with any peer after {wait:g} s: p2pcommons node status")
+    code = EXIT_CODES[ErrorCode.UNREACHABLE]
+    return Reply(fields, [joined.commons.id.hex()[:10]], exit_code=code)
+
+
+def _next_step(paths: Paths) -> str:
+    from p2pcommons import control
+
+    if control.is_running(paths):
+        return "the node looks for its peers now: p2pcommons node status"
+    return "next: p2pcommons node start   fetches it from its peers"
+
+
+def _wait_until_equal(invocation: Invocation, paths: Paths, commons: bytes, seconds: float) -> bool:
+    """Watch the node until a reconciliation of this commons ended equal with some peer."""
+    from p2pcommons import nodeprocess
+
+    deadline = time.monotonic() + seconds
+    told = False
+    while True:
+        status = nodeprocess.status(paths)
+        if not status["running"] and not told:
+            told = True
+            invocation.out.say("no node is running; waiting for one: p2pcommons node start")
+        rows = cast("list[dict[str, object]]", status.get("commons", []))
+        for row in rows:
+            if row.get("id") == commons.hex() and _is_equal(invocation, row):
+                return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+
+
+def _is_equal(invocation: Invocation, row: dict[str, object]) -> bool:
+    for peer in cast("list[dict[str, object]]", row.get("peers", [])):
+        progress = cast("dict[str, int] | None", peer.get("progress"))
+        if progress:
+            invocation.out.progress(f"received {progress['have']:,} of {progress['of']:,}")
+        if peer.get("equal") and row.get("count"):
+            return True
+    return False
+
+
+def _show_qr(invocation: Invocation, text: str) -> None:
+    """Draw the invite as a QR code, where the terminal is wide enough for it."""
+    import segno
+
+    code = segno.make_qr(text, error="l")
+    columns, _rows = code.symbol_size(border=_QR_BORDER)
+    if columns <= width_columns():
+        drawn = io.StringIO()
+        code.terminal(drawn, border=_QR_BORDER, compact=True)
+        invocation.out.say(drawn.getvalue().rstrip("\n"))

@@ -1,0 +1,194 @@
+"""`node run`, `node start`, `node stop`, `node status`: the node of this profile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from p2pcommons.cli.columns import GAP, named, table
+from p2pcommons.cli.output import Reply
+from p2pcommons.cli.parsing import group, need_command
+from p2pcommons.cli.times import ago, count, until
+from p2pcommons.config import Mode
+from p2pcommons.errors import EXIT_CODES, ErrorCode
+from p2pcommons.model.glance import four_words
+from p2pcommons.model.words import clean_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from p2pcommons.cli.invocation import Invocation
+
+Json = dict[str, object]
+
+
+def _how_to_listen(function: Callable[..., Reply]) -> Callable[..., Reply]:
+    """Add the options that `run` and `start` share."""
+    listen = click.option(
+        "--listen",
+        metavar="MULTIADDR",
+        multiple=True,
+        help="Listen there in this run, as in /ip4/0.0.0.0/tcp/4001; may repeat.",
+    )
+    mode = click.option(
+        "--mode",
+        type=click.Choice([mode.value for mode in Mode]),
+        help="How far to go to meet others in this run.",
+    )
+    return listen(mode(function))
+
+
+@group(
+    "node",
+    examples=[
+        ("node start", "exchange in the background, also when this terminal is closed"),
+        ("node status", "is it running, and with whom"),
+        ("node stop", "stop exchanging"),
+    ],
+)
+@click.pass_context
+def node(ctx: click.Context) -> None:
+    """Run the node, which exchanges commons with peers."""
+    need_command(ctx)
+
+
+@node.command(
+    "run",
+    examples=[
+        ("node run", "the node in this terminal, until Ctrl-C"),
+        ("node run --mode friends --listen /ip4/127.0.0.1/tcp/0", "on this machine alone"),
+    ],
+)
+@_how_to_listen
+@click.option("--background", is_flag=True, hidden=True)
+@click.option("--watch-fd", type=int, hidden=True)
+@click.pass_obj
+def run(
+    invocation: Invocation,
+    listen: tuple[str, ...],
+    mode: str | None,
+    background: bool,
+    watch_fd: int | None,
+) -> Reply:
+    """Run the node in this terminal until it is stopped."""
+    from p2pcommons.node import run_node
+
+    def ready(status: Json) -> None:
+        if not background:
+            for line in status_lines(status):
+                invocation.out.say(line)
+
+    run_node(
+        invocation.paths(),
+        listen=listen,
+        mode=mode,
+        watch_fd=watch_fd,
+        verbose=invocation.verbose,
+        ready=ready,
+    )
+    return Reply({"running": False})
+
+
+@node.command(
+    "start",
+    examples=[
+        ("node start", "returns when the node listens"),
+        ("node start --mode friends", "announce nothing on the LAN"),
+    ],
+)
+@_how_to_listen
+@click.pass_obj
+def start(invocation: Invocation, listen: tuple[str, ...], mode: str | None) -> Reply:
+    """Start the node in the background.
+
+    Returns when it listens and answers. One that runs already is left as it is.
+    """
+    from p2pcommons import nodeprocess
+
+    status = nodeprocess.start(invocation.paths(), listen=listen, mode=mode)
+    return Reply(status, status_lines(status), ("next: p2pcommons invite",))
+
+
+@node.command("stop", examples=[("node stop", "returns when the process is gone")])
+@click.pass_obj
+def stop(invocation: Invocation) -> Reply:
+    """Stop the node; returns when its process is gone."""
+    from p2pcommons import nodeprocess
+
+    stopped = nodeprocess.stop(invocation.paths())
+    said = "the node is stopped" if stopped else "no node was running"
+    return Reply({"running": False, "stopped": stopped}, next_steps=(said,))
+
+
+@node.command("status", examples=[("node status", "exit code 5 when no node runs")])
+@click.pass_obj
+def status(invocation: Invocation) -> Reply:
+    """Say whether the node runs, where it listens, and how it stands with its peers."""
+    from p2pcommons import nodeprocess
+
+    found = nodeprocess.status(invocation.paths())
+    if found["running"]:
+        return Reply(found, status_lines(found))
+    code = EXIT_CODES[ErrorCode.NOT_RUNNING]
+    steps = ("start it with: p2pcommons node start",)
+    return Reply(found, ["no node is running"], steps, exit_code=code)
+
+
+def status_lines(status: Json) -> list[str]:
+    """Return a running node's status for a person."""
+    return list(_status_lines(status))
+
+
+def peer_line(peer: Json, now: int) -> tuple[str, str, str]:
+    """Return a peer's id, how the connection stands, and its first address."""
+    addresses = cast("list[object]", peer.get("addresses") or [""])
+    return _words(peer.get("peer_id")), _standing(peer, now), _words(addresses[0])
+
+
+def _status_lines(status: Json) -> Iterator[str]:
+    peers = _rows(status, "peers")
+    connected = sum(bool(peer.get("connected")) for peer in peers)
+    facts = [
+        ("running", f"process {status.get('pid')}, mode {_words(status.get('mode'))}"),
+        ("peer id", _words(status.get("peer_id"))),
+    ]
+    addresses = cast("list[object]", status.get("addresses") or ["nowhere"])
+    facts += [("listens at", _words(address)) for address in addresses]
+    facts.append(("peers", f"{connected} connected, {len(peers)} known"))
+    if status.get("activity"):
+        facts.append(("now", _words(status["activity"])))
+    yield from named(facts)
+    yield from table([_commons_line(row) for row in _rows(status, "commons")])
+
+
+def _commons_line(row: Json) -> tuple[str, str, str, str]:
+    fingerprint = bytes.fromhex(str(row.get("fingerprint") or "00"))
+    words = " ".join(four_words(fingerprint)) if row.get("count") else ""
+    peers = _rows(row, "peers")
+    equal = sum(bool(peer.get("equal")) for peer in peers)
+    with_peers = f"equal with {equal} of {len(peers)}" if peers else "no peer yet"
+    title = _words(row.get("title")) or "(not received yet)"
+    return title, count(cast("int", row.get("count") or 0), "contribution"), with_peers, words
+
+
+def _standing(peer: Json, now: int) -> str:
+    if peer.get("connected"):
+        return "connected"
+    if peer.get("reason"):
+        return _words(peer["reason"])
+    parts: list[str] = []
+    last = cast("int | None", peer.get("last_success"))
+    parts.append(f"met {ago(last, now)}" if last else "not met yet")
+    next_try = cast("int | None", peer.get("next_try"))
+    if next_try:
+        parts.append(f"next try {until(next_try, now)}")
+    return f",{GAP[0]}".join(parts)
+
+
+def _rows(fields: Json, name: str) -> list[Json]:
+    return cast("list[Json]", fields.get(name) or [])
+
+
+def _words(value: object) -> str:
+    return clean_line(str(value)) if value is not None else ""

@@ -1,0 +1,97 @@
+"""`peers`, `peers add`, `peers remove`: the address book, and who is connected now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from p2pcommons.cli.columns import table
+from p2pcommons.cli.invocation import Invocation
+from p2pcommons.cli.node import peer_line
+from p2pcommons.cli.output import Reply
+from p2pcommons.cli.parsing import group
+from p2pcommons.cli.terminal import width_columns
+
+if TYPE_CHECKING:
+    from p2pcommons.replica import Replica
+    from p2pcommons.store import PeerRow
+
+Json = dict[str, object]
+
+
+@group(
+    "peers",
+    examples=[
+        ("peers", "who is known and who is connected"),
+        ("peers add /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW…", "note an address to dial"),
+        ("peers remove 12D3KooWabc", "forget a peer"),
+    ],
+)
+@click.pass_context
+def peers(ctx: click.Context) -> Reply | None:
+    """List the peers of this node, or change its address book.
+
+    Works without a node; a running one dials a new address at once.
+    """
+    if ctx.invoked_subcommand is not None or ctx.resilient_parsing:
+        return None
+    invocation = ctx.ensure_object(Invocation)
+    with invocation.open() as replica:
+        items = _items(replica)
+        now = replica.now()
+    lines = table([peer_line(item, now) for item in items], width=width_columns())
+    steps = () if items else ("nobody yet: p2pcommons join INVITE, or p2pcommons invite",)
+    return Reply({"items": items}, lines, steps)
+
+
+@peers.command(
+    "add",
+    examples=[("peers add /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW…", "dialled when a node runs")],
+)
+@click.argument("address", metavar="MULTIADDR")
+@click.pass_obj
+def add(invocation: Invocation, address: str) -> Reply:
+    """Note an address to dial; it ends in /p2p/ and the peer's id."""
+    with invocation.open() as replica:
+        peer_id = replica.add_peer(address)
+    return Reply({"peer_id": peer_id}, [peer_id], ("noted; a running node dials it now",))
+
+
+@peers.command(
+    "remove", examples=[("peers remove 12D3KooWabc", "by the id, its beginning or its end")]
+)
+@click.argument("ref", metavar="P")
+@click.pass_obj
+def remove(invocation: Invocation, ref: str) -> Reply:
+    """Forget a peer and its addresses."""
+    with invocation.open() as replica:
+        peer_id = replica.remove_peer(ref)
+    return Reply({"peer_id": peer_id}, [peer_id], ("forgotten; others may still name it",))
+
+
+def _items(replica: Replica) -> list[Json]:
+    """Return the address book with what a running node adds to it."""
+    from p2pcommons import nodeprocess
+
+    status = nodeprocess.status(replica.paths)
+    live = {
+        str(peer.get("peer_id")): peer for peer in cast("list[Json]", status.get("peers") or [])
+    }
+    items = [{**_of_book(row), **live.pop(row.peer_id, {})} for row in replica.peers()]
+    nothing: Json = {"first_seen": None, "last_seen": None, "last_success": None}
+    return [*items, *({**nothing, "connected": False, **peer} for peer in live.values())]
+
+
+def _of_book(row: PeerRow) -> Json:
+    return {
+        "peer_id": row.peer_id,
+        "connected": False,
+        "addresses": list(row.addresses),
+        "source": row.source,
+        "first_seen": row.first_seen,
+        "last_seen": row.last_seen,
+        "last_success": row.last_success,
+        "failures": row.failures,
+        "next_try": row.next_try,
+    }
