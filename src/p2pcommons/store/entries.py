@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from p2pcommons.store.database import Row
 
 _ROWS = """
-SELECT e.rowid, f.id, m.id, a.key, p.name, e.claimed_at, e.received_at, e.versions, e.heads,
+SELECT e.rowid, f.id, m.id, a.key, p.name, f.claimed_at, f.received_at, e.versions, e.heads,
        e.state, e.shown, h.body
 FROM entry e JOIN contribution f ON f.rowid = e.first JOIN commons m ON m.rowid = e.commons
 JOIN author a ON a.rowid = e.author

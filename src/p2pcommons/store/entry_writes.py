@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from p2pcommons.model.addresses import same_address_key
 from p2pcommons.model.kinds import ENTRY, TAG
+from p2pcommons.model.limits import AHEAD_SECONDS_MAX
 from p2pcommons.store.rows import select_in
 from p2pcommons.store.schema import ENTRY_WITHDRAWN, LISTED, SILENT
 from p2pcommons.store.search_text import change_texts, search_text
@@ -268,15 +269,16 @@ def _write_entries(connection: sqlite3.Connection, changes: Iterable[_Change]) -
         elif change.before is None:
             assert change.slot is not None
             first = change.slot.first
-            times = (first.held.claimed_at, first.received_at)
+            ahead = first.held.claimed_at > first.received_at + AHEAD_SECONDS_MAX
+            due = first.held.claimed_at if ahead else None
             new.append(
-                (change.rowid, first.rowid, change.commons, first.author, *times, *change.after)
+                (change.rowid, first.rowid, change.commons, first.author, due, *change.after)
             )
         elif change.before != change.after:
             moved.append((*change.after, change.rowid))
     connection.executemany(
-        "INSERT INTO entry(rowid, first, commons, author, claimed_at, received_at, "
-        "shown, address, versions, heads, state) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO entry(rowid, first, commons, author, due, shown, address, versions, heads, "
+        "state) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         new,
     )
     connection.executemany(

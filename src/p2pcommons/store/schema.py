@@ -41,7 +41,7 @@ _FIRST: Final = (
          kind TEXT NOT NULL, claimed_at INTEGER NOT NULL, received_at INTEGER NOT NULL,
          target BLOB, state INTEGER NOT NULL DEFAULT 0, own INTEGER NOT NULL DEFAULT 0,
          source INTEGER, header BLOB NOT NULL, signature BLOB NOT NULL, body BLOB)""",
-    "CREATE INDEX contribution_commons ON contribution(commons, claimed_at, id)",
+    "CREATE INDEX contribution_commons ON contribution(commons)",
     "CREATE INDEX contribution_slot ON contribution(target, kind, author) WHERE target IS NOT NULL",
     "CREATE INDEX contribution_author ON contribution(author)",
     "CREATE INDEX contribution_own ON contribution(rowid) WHERE own = 1",
@@ -71,13 +71,13 @@ _FIRST: Final = (
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     # --- views ---------------------------------------------------------------------------------
     # An entry's rowid begins with its second, so that rowid order is list order (entry_writes).
+    # `due` is set where it claimed to be from far ahead, `address` is the number of its url.
     """CREATE TABLE entry(
          rowid INTEGER PRIMARY KEY, first INTEGER NOT NULL UNIQUE, commons INTEGER NOT NULL,
-         author INTEGER NOT NULL, shown INTEGER, address INTEGER,
-         claimed_at INTEGER NOT NULL, received_at INTEGER NOT NULL,
+         author INTEGER NOT NULL, shown INTEGER, address INTEGER, due INTEGER,
          versions INTEGER NOT NULL, heads INTEGER NOT NULL, state INTEGER NOT NULL)""",
     "CREATE INDEX entry_address ON entry(address) WHERE address IS NOT NULL",
-    "CREATE INDEX entry_ahead ON entry(claimed_at) WHERE claimed_at > received_at + 600",
+    "CREATE INDEX entry_due ON entry(due) WHERE due NOTNULL",
     "CREATE INDEX entry_author ON entry(author)",
     "CREATE TABLE tag(rowid INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)",
     """CREATE TABLE tagging(entry INTEGER NOT NULL, author INTEGER NOT NULL, tag INTEGER NOT NULL,

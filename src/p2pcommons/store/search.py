@@ -158,7 +158,7 @@ class SearchPart(PeoplePart):
 
     def _ahead(self, now: int) -> set[int]:
         rows = self._database.read(
-            "SELECT rowid FROM entry WHERE claimed_at > ? AND claimed_at > received_at + 600",
+            "SELECT rowid FROM entry WHERE due NOTNULL AND due > ?",
             (now + AHEAD_SECONDS_MAX,),
         )
         return {row[0] for row in rows}
