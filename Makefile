@@ -13,6 +13,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	# trio carries its own types; these stubs, which a dependency brings, describe an older one.
+	rm -rf .venv/lib/python*/site-packages/trio-stubs
 	touch $@
 
 demo: $(STAMP)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from p2pcommons.paths import Paths
 
+ADDRESSES_META = "node.addresses"
+"""Where the node notes in the store the addresses it listens on, as a JSON list."""
 REPLY_BYTES_MAX = 16 * 1_024 * 1_024
 REQUEST_BYTES_MAX = 64 * 1_024
 _CHUNK_BYTES = 65_536

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 
@@ -198,10 +199,8 @@ def test_every_encodable_value_decodes_to_itself(value: object):
 @settings(max_examples=200, deadline=None)
 def test_random_bytes_raise_nothing_but_the_declared_rejection(data: bytes):
     for decoder in (codec.decode, decode_envelope, decode_header):
-        try:
+        with contextlib.suppress(RejectedError):
             decoder(data)
-        except RejectedError:
-            pass
 
 
 @given(st.data())

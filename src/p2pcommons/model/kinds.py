@@ -194,13 +194,19 @@ class _Fields:
         return self.required(name, kind) if name in self._values else None
 
     def items(self, name: str, kind: type[T], count_max: int) -> tuple[T, ...]:
-        values = self.optional(name, list) or []
-        listed = cast("list[object]", values)
+        if name not in self._values:
+            return ()
+        value = self._values[name]
+        if type(value) is not list:
+            raise _SaysNothingError
+        listed = cast("list[object]", value)
         if len(listed) > count_max or any(type(item) is not kind for item in listed):
             raise _SaysNothingError
         return tuple(cast("list[T]", listed))
 
-    def texts(self, name: str, count_max: int = 64) -> tuple[str, ...]:
+    def texts(self, name: str, count_max: int = 64, *, required: bool = False) -> tuple[str, ...]:
+        if required and name not in self._values:
+            raise _SaysNothingError
         return self.items(name, str, count_max)
 
 
@@ -247,8 +253,7 @@ def _parse_entry(read: _Fields) -> EntryBody:
 
 
 def _parse_tag(read: _Fields) -> TagBody:
-    read.required("tags", list)
-    return TagBody(read.texts("tags", TAGS_MAX))
+    return TagBody(read.texts("tags", TAGS_MAX, required=True))
 
 
 def _parse_withdraw(read: _Fields) -> WithdrawBody:

@@ -12,7 +12,8 @@ from p2pcommons.model import keys
 from p2pcommons.model.ids import PREFIX_HEX_CHARS_MIN, ZERO_ID, hex_prefix, short
 from p2pcommons.model.kinds import DEFAULT_LICENCE, CommonsBody
 from p2pcommons.peerkey import load_peer_seed, peer_id_of
-from p2pcommons.protocol.invite import ADDRESSES_MAX, Invite, decode_invite, encode_invite
+from p2pcommons.protocol.invite import Invite, decode_invite, encode_invite
+from p2pcommons.protocol.limits import INVITE_ADDRESSES_MAX
 from p2pcommons.replica import cleaning
 from p2pcommons.replica.records import InviteMade, JoinResult
 from p2pcommons.replica.writing import Writing
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from p2pcommons.store import CommonsRow
 
-ADDRESSES_META = "node.addresses"
-"""Where the node notes the addresses it listens on, as a JSON list."""
 HANDBOOK_META = "handbook.commons"
 _LOOPBACK = ("/ip4/127.", "/ip6/::1/", "/dns4/localhost/")
 
@@ -173,7 +172,7 @@ class CommonsOfReplica(Writing):
         try:
             status = control.request(self.paths, {"op": "status"})
         except UserError:
-            noted = self.store.meta(ADDRESSES_META)
+            noted = self.store.meta(control.ADDRESSES_META)
             return tuple(cast("list[str]", json.loads(noted))) if noted else (), False
         return tuple(cast("list[str]", status.get("addresses", []))), True
 
@@ -189,7 +188,7 @@ def choose_addresses(known: Sequence[str]) -> tuple[str, ...]:
     # Link-local IPv6 needs an interface's name to be dialled, which differs between machines.
     elsewhere = [address for address in elsewhere if not address.startswith("/ip6/fe80")]
     ordered = sorted(elsewhere or known, key=lambda address: not address.startswith("/ip4/"))
-    return tuple(ordered[:ADDRESSES_MAX])
+    return tuple(ordered[:INVITE_ADDRESSES_MAX])
 
 
 def _invite_note(addresses: Sequence[str], in_use: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, cast
 
 from p2pcommons.errors import UserError
@@ -59,14 +59,17 @@ def _read(path: Path) -> Draft | None:
     if not isinstance(value, dict):
         return None
     stored = cast("dict[str, object]", value)
-    known = {field.name: stored[field.name] for field in fields(Draft) if field.name in stored}
-    tags = known.get("tags")
-    saved_at = known.get("saved_at")
-    texts = {name: text for name, text in known.items() if isinstance(text, str)}
+    tags, saved_at = stored.get("tags"), stored.get("saved_at")
+    texts = {name: text for name, text in stored.items() if isinstance(text, str)}
     listed = cast("list[object]", tags) if isinstance(tags, list) else []
-    draft = Draft(**cast("dict[str, str]", {**texts, "name": path.stem}))
-    return replace(
-        draft,
+    return Draft(
+        name=path.stem,
+        commons=texts.get("commons", ""),
+        entry=texts.get("entry", ""),
+        form=texts.get("form", ""),
+        title=texts.get("title", ""),
+        url=texts.get("url", ""),
+        text=texts.get("text", ""),
         tags=tuple(tag for tag in listed if isinstance(tag, str)),
         saved_at=saved_at if isinstance(saved_at, int) else 0,
     )

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from p2pcommons.model.keys import Signer
     from p2pcommons.store import Found, VersionRow
 
+EDIT_AHEAD_SECONDS_MAX = 60
+"""How far a new version may be dated ahead to stand after the one it replaces."""
 BATCH_ROWS_MAX = 450
 """Contributions in one transaction: 35 to 50 ms during which others wait."""
 
@@ -189,7 +191,15 @@ class Writing(ReplicaBase):
             edit_note=edit_note,
         )
         parents = self._parents_of_edit(commons, entry, base.id, me, merge)
-        version = self.contribute(body, commons=commons, target=entry, parents=parents)
+        # Within one second the new version would sort before the one it replaces.
+        later = min(base.claimed_at + 1, self.now() + EDIT_AHEAD_SECONDS_MAX)
+        version = self.contribute(
+            body,
+            commons=commons,
+            target=entry,
+            parents=parents,
+            claimed_at=max(self.now(), later),
+        )
         return Edited(entry, version, tuple(sorted(parents)))
 
     def withdraw(self, found: Found, reason: str | None = None) -> tuple[bytes, ...]:

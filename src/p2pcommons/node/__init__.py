@@ -1,0 +1,4 @@
+"""The running node: meets peers, exchanges contributions, answers on the control socket.
+
+Never opens the author's keys. The store is where it meets the screens and the command line.
+"""

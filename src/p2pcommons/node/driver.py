@@ -1,0 +1,213 @@
+"""Drive one reconcile session over one stream: frames in, effects carried out, frames out.
+
+The session is a pure state machine. One task calls it; readers, writers and store calls run beside
+it and bring their answers back as events. The reader never waits for the store.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from typing import TYPE_CHECKING, assert_never
+
+import trio
+
+from p2pcommons.errors import NetworkError, RejectedError
+from p2pcommons.protocol.events import (
+    CommonsDone,
+    CommonsShared,
+    EndReason,
+    Event,
+    FrameReceived,
+    Ingested,
+    IngestEnvelopes,
+    Loaded,
+    LoadEnvelopes,
+    LoadSnapshot,
+    PeerFault,
+    PeerSaidHello,
+    Progress,
+    SendFrame,
+    SessionEnded,
+    SnapshotLoaded,
+    Started,
+    StreamEnded,
+    Tick,
+)
+from p2pcommons.protocol.limits import FRAME_BYTES_MAX, NONCE_BYTES
+from p2pcommons.protocol.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from p2pcommons.net.frames import FrameStream
+    from p2pcommons.node.context import NodeContext
+    from p2pcommons.protocol.events import Effect
+
+log = logging.getLogger(__name__)
+
+EVENTS_WAITING_MAX = 64
+"""Frames and answers waiting for the session; beyond it the stream is read no further."""
+TICK_SECONDS = 1.0
+
+
+class SessionDriver:
+    """One session with one peer; `run` returns when it is over."""
+
+    def __init__(
+        self, context: NodeContext, stream: FrameStream, commons: Sequence[bytes], *, opener: bool
+    ) -> None:
+        self._context = context
+        self._stream = stream
+        self._peer = context.state.peer(stream.peer_id)
+        self._session = Session(
+            is_opener=opener,
+            commons=commons,
+            nonce=os.urandom(NONCE_BYTES),
+            now_s=context.now(),
+            jitter=secrets.randbelow,
+        )
+        self._events_in, self._events = trio.open_memory_channel[Event](EVENTS_WAITING_MAX)
+        self._frames_in, self._frames = trio.open_memory_channel[bytes](EVENTS_WAITING_MAX)
+        self._flushed = trio.Event()
+        self._rowids: dict[bytes, int] = {}
+        self.received = 0
+        """Contributions that were new here."""
+        self.ended: EndReason | None = None
+        self.fault: str | None = None
+
+    async def run(self) -> None:
+        """Run the session to its end. Raises StoreError when the store fails."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._read)
+                nursery.start_soon(self._write)
+                nursery.start_soon(self._tick)
+                await self._decide(nursery)
+                nursery.cancel_scope.cancel()
+        finally:
+            for exchange in self._peer.exchanges.values():
+                exchange.progress = None
+        if self.ended is EndReason.COMPLETE:
+            await self._stream.close()
+        else:
+            await self._stream.reset()
+
+    async def _decide(self, nursery: trio.Nursery) -> None:
+        """Hand every event to the session, in order, and carry out what it wants done."""
+        await self._carry_out(self._session.handle(Started(), _now_ms()), nursery)
+        async for event in self._events:
+            await self._carry_out(self._session.handle(event, _now_ms()), nursery)
+            if self.ended is not None:
+                break
+        await self._frames_in.aclose()
+        with trio.move_on_after(TICK_SECONDS):
+            await self._flushed.wait()
+
+    async def _carry_out(self, effects: list[Effect], nursery: trio.Nursery) -> None:
+        for effect in effects:
+            match effect:
+                case SendFrame(data):
+                    await self._send(data)
+                case LoadSnapshot(commons):
+                    nursery.start_soon(self._load_snapshot, commons)
+                case LoadEnvelopes():
+                    nursery.start_soon(self._load, effect)
+                case IngestEnvelopes():
+                    nursery.start_soon(self._ingest, effect)
+                case PeerSaidHello(now):
+                    self._peer.clock_ahead = now - self._context.now()
+                case CommonsShared(shared):
+                    self._peer.shared = frozenset(shared)
+                case Progress(commons, received, lacking):
+                    self._peer.exchange(commons).progress = (received, lacking)
+                case CommonsDone():
+                    await self._note_done(effect)
+                case PeerFault(reason, detail):
+                    self.fault = f"{reason.value}: {detail}" if detail else reason.value
+                case SessionEnded(reason):
+                    self.ended = reason
+                case _:
+                    assert_never(effect)
+
+    async def _send(self, data: bytes) -> None:
+        try:
+            await self._frames_in.send(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            log.debug("a frame for %s came too late", self._stream.peer_id)
+
+    # --- beside it ---------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        try:
+            while (frame := await self._stream.read_frame(FRAME_BYTES_MAX)) is not None:
+                await self._tell(FrameReceived(frame))
+        except RejectedError as error:
+            self.fault = str(error)
+        except NetworkError as error:
+            log.debug("reading from %s ended: %s", self._stream.peer_id, error)
+        await self._tell(StreamEnded())
+
+    async def _write(self) -> None:
+        try:
+            async for frame in self._frames:
+                await self._stream.write_frame(frame)
+        except NetworkError as error:
+            log.debug("writing to %s ended: %s", self._stream.peer_id, error)
+            self._frames.close()
+            await self._tell(StreamEnded())
+        self._flushed.set()
+
+    async def _tick(self) -> None:
+        while True:
+            await trio.sleep(TICK_SECONDS)
+            await self._tell(Tick())
+
+    async def _tell(self, event: Event) -> None:
+        await self._events_in.send(event)
+
+    async def _load_snapshot(self, commons: bytes) -> None:
+        fresh = await self._context.sets.fresh(commons, self._context.now())
+        if fresh is not None:
+            self._rowids[commons] = fresh.rowid
+        await self._tell(SnapshotLoaded(commons, None if fresh is None else fresh.state))
+
+    async def _load(self, wanted: LoadEnvelopes) -> None:
+        envelopes = await self._context.storage.read(
+            lambda store: store.envelopes(wanted.commons, wanted.ids)
+        )
+        await self._tell(Loaded(wanted.request, envelopes))
+
+    async def _ingest(self, wanted: IngestEnvelopes) -> None:
+        taken = await self._context.ingest.take(
+            wanted.envelopes, wanted.commons, self._stream.peer_id
+        )
+        self.received += len(taken.new)
+        await self._tell(
+            Ingested(
+                wanted.request,
+                new=taken.new,
+                known=taken.known,
+                bodies=taken.bodies,
+                rejected=taken.rejected,
+            )
+        )
+
+    async def _note_done(self, done: CommonsDone) -> None:
+        """Keep what came of a commons; an equal peer is known to hold all that we hold."""
+        exchange = self._peer.exchange(done.commons)
+        exchange.result, exchange.at, exchange.progress = done.result, self._context.now(), None
+        peer_id, now = self._stream.peer_id, self._context.now()
+        absent = done.result.bodies_absent
+        rowid = self._rowids.get(done.commons)
+        if absent:
+            await self._context.storage.write(lambda store: store.bodies_absent(absent, now=now))
+        if done.result.equal and rowid is not None:
+            await self._context.storage.write(
+                lambda store: store.mark_equal(peer_id, done.commons, rowid=rowid, now=now)
+            )
+
+
+def _now_ms() -> int:
+    return int(trio.current_time() * 1_000)

@@ -1,0 +1,178 @@
+"""Whom to dial and when: the address book, what the LAN shows, and coming back after sleep.
+
+Every known peer is tried again with growing pauses for as long as it is known. A clock that jumps
+means that the machine slept, and then everybody is tried at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from typing import TYPE_CHECKING
+
+import trio
+
+from p2pcommons.config import Mode
+
+if TYPE_CHECKING:
+    from p2pcommons.net.host import Host
+    from p2pcommons.node.context import NodeContext
+    from p2pcommons.node.reconciling import Reconciling
+    from p2pcommons.store import PeerRow
+
+log = logging.getLogger(__name__)
+
+PAUSES = (1, 2, 3, 5, 10, 20, 40, 60, 120, 300)
+"""Seconds between tries of one peer; the last one repeats."""
+DIALS_MAX = 16
+"""Peers dialled at the same time."""
+LOOK_SECONDS = 1.0
+SLEEP_SECONDS = 10.0
+"""A second of the loop that took this much longer was a sleep."""
+STRANGER_SECONDS = 600
+"""A LAN peer with which nothing is shared is looked up again after this time."""
+LAN_PEERS_MAX = 256
+LAN_FAILURES_MAX = 6
+"""A neighbour that does not answer so often has left; it announces itself when it is back."""
+
+
+class Meeting:
+    """Keeps connections with everybody known."""
+
+    def __init__(self, context: NodeContext, host: Host, reconciling: Reconciling) -> None:
+        self._context = context
+        self._host = host
+        self._reconciling = reconciling
+        self._wake = trio.Event()
+        self._dialling: set[str] = set()
+        self._retry_at: dict[str, float] = {}
+        self._where: dict[str, tuple[str, ...]] = {}
+        """The addresses a peer was dialled at last: a new one is tried at once."""
+        self._limiter = trio.CapacityLimiter(DIALS_MAX)
+
+    async def run(self) -> None:
+        """Dial whoever is due, every second and whenever something has changed."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._follow_events)
+            looked = self._context.now()
+            while True:
+                if self._context.now() - looked > SLEEP_SECONDS:
+                    log.info("the clock jumped: trying everybody again")
+                    self._retry_at.clear()
+                looked = self._context.now()
+                await self._look(nursery)
+                self._wake = trio.Event()
+                with trio.move_on_after(LOOK_SECONDS):
+                    await self._wake.wait()
+
+    def hurry(self) -> None:
+        """Try everybody now: a person asked, or there is a new address or commons."""
+        self._retry_at.clear()
+        for peer in self._context.state.peers.values():
+            peer.failures = 0
+        self._wake.set()
+
+    def has_anybody(self) -> bool:
+        """Tell whether there is anybody to dial, or somebody is being dialled."""
+        return bool(self._retry_at or self._dialling or self._context.state.lan)
+
+    def address_book_changed(self) -> None:
+        """Look at the address book now, without trying again who has just been tried."""
+        self._wake.set()
+
+    def seen_on_lan(self, peer_id: str, addresses: tuple[str, ...]) -> None:
+        """A neighbour announced itself: dial it now, unless it has just been a stranger."""
+        lan = self._context.state.lan
+        if peer_id == self._host.peer_id or (peer_id not in lan and len(lan) >= LAN_PEERS_MAX):
+            return
+        if lan.get(peer_id) != addresses:
+            lan[peer_id] = addresses
+            self._retry_at.pop(peer_id, None)
+        self._wake.set()
+
+    def next_try(self) -> int | None:
+        """Return when somebody is dialled next, in seconds since 1970 UTC, or None."""
+        if not self._retry_at:
+            return None
+        pause = min(self._retry_at.values()) - trio.current_time()
+        return self._context.now() + max(0, round(pause))
+
+    async def _look(self, nursery: trio.Nursery) -> None:
+        if self._context.mode is Mode.OFF:
+            return
+        known = {
+            row.peer_id: row
+            for row in await self._context.storage.read(lambda store: store.peers())
+        }
+        addresses = {peer_id: row.addresses for peer_id, row in known.items()}
+        for peer_id, seen in self._context.state.lan.items():
+            # What the LAN shows is fresh; the book may be from yesterday's network.
+            addresses[peer_id] = tuple(dict.fromkeys((*seen, *addresses.get(peer_id, ()))))
+        for peer_id in [peer_id for peer_id in self._retry_at if peer_id not in addresses]:
+            del self._retry_at[peer_id]
+            self._where.pop(peer_id, None)
+        connected = set(self._host.connected_peers())
+        now = trio.current_time()
+        for peer_id, where in addresses.items():
+            if peer_id in connected or peer_id in self._dialling or not where:
+                continue
+            is_waiting = self._retry_at.get(peer_id, 0.0) > now
+            if self._host.is_blocked(peer_id) or (is_waiting and self._where.get(peer_id) == where):
+                continue
+            self._where[peer_id] = where
+            self._dialling.add(peer_id)
+            nursery.start_soon(self._dial, peer_id, where, known.get(peer_id))
+
+    async def _dial(self, peer_id: str, addresses: tuple[str, ...], row: PeerRow | None) -> None:
+        try:
+            async with self._limiter:
+                report = await self._host.dial(peer_id, addresses)
+            peer = self._context.state.peer(peer_id)
+            peer.tried, peer.tried_at = report.tried, self._context.now()
+            peer.failures = 0 if report.connected else peer.failures + 1
+            pause = PAUSES[min(peer.failures, len(PAUSES)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
+            self._retry_at[peer_id] = trio.current_time() + pause
+            peer.next_try = self._context.now() + round(pause)
+            if row is not None:
+                now, next_try, ok = self._context.now(), peer.next_try, report.connected
+                await self._context.storage.write(
+                    lambda store: store.note_dialled(peer_id, ok=ok, next_try=next_try, now=now)
+                )
+            if not report.connected and peer.failures >= LAN_FAILURES_MAX:
+                self._context.state.lan.pop(peer_id, None)
+            self._context.state.forget_strangers()
+        finally:
+            self._dialling.discard(peer_id)
+
+    async def _follow_events(self) -> None:
+        """Tell the others who came and who went, and note where somebody can be met again."""
+        async for event in self._host.events:
+            peer = self._context.state.peer(event.peer_id)
+            if event.connected:
+                peer.connected_since = self._context.now()
+                peer.sessions, peer.shared = 0, None
+                self._retry_at.pop(event.peer_id, None)
+                self._reconciling.connected(event.peer_id)
+            else:
+                peer.connected_since = None
+                self._reconciling.disconnected(event.peer_id)
+                self._pause_after_goodbye(event.peer_id)
+                self._wake.set()
+
+    def _pause_after_goodbye(self, peer_id: str) -> None:
+        """Redial soon after a lost connection, and late one with whom nothing is shared."""
+        peer = self._context.state.peer(peer_id)
+        stranger = peer.shared is not None and not peer.shared
+        pause = STRANGER_SECONDS if stranger else random.uniform(0.2, 0.6)  # noqa: S311
+        self._retry_at[peer_id] = trio.current_time() + pause
+
+    async def note_shared(self, peer_id: str) -> None:
+        """Put a peer with whom something is shared into the address book."""
+        addresses = self._host.dialled_addresses(peer_id) or self._context.state.lan.get(
+            peer_id, ()
+        )
+        now = self._context.now()
+        if addresses:
+            await self._context.storage.write(
+                lambda store: store.upsert_peer(peer_id, addresses, source="connected", now=now)
+            )

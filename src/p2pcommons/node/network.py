@@ -1,0 +1,133 @@
+"""The network side of a node: host, gossip, LAN, meeting and reconciling, wired to one another."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from p2pcommons.config import Mode
+from p2pcommons.errors import NetworkError
+from p2pcommons.net.gossip import open_gossip
+from p2pcommons.net.host import open_host
+from p2pcommons.net.lan import LanDiscovery
+from p2pcommons.node.live import Live
+from p2pcommons.node.meeting import Meeting
+from p2pcommons.node.reconciling import Reconciling
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from p2pcommons.net.gossip import Gossip
+    from p2pcommons.net.host import Host
+    from p2pcommons.node.context import NodeContext
+
+log = logging.getLogger(__name__)
+
+GOSSIP_FAULTS_MAX = 3
+"""Faults in gossip before a neighbour is refused: one may be a bug of its version."""
+INTERFACES_SECONDS = 5.0
+"""How often the addresses of this machine are looked at: Wi-Fi comes and goes."""
+
+
+class Network:
+    """Everything that a node in another mode than `off` has."""
+
+    def __init__(self, context: NodeContext, seed: bytes, listen: Sequence[str]) -> None:
+        self._context = context
+        self._seed = seed
+        self._listen = listen
+        self._host: Host
+        self._gossip: Gossip
+        self._reconciling: Reconciling
+        self._meeting: Meeting
+        self._live: Live
+        self._gossip_faults: dict[str, int] = {}
+        self._tasks: trio.Nursery | None = None
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[Network]:
+        """Listen. Raises NetworkError when that is not possible."""
+        async with open_host(self._seed, self._listen) as host:
+            self._host = host
+            async with open_gossip(host, self._gossip_fault) as gossip:
+                self._gossip = gossip
+                self._reconciling = Reconciling(self._context, host)
+                self._meeting = Meeting(self._context, host, self._reconciling)
+                self._live = Live(self._context, gossip, self._reconciling)
+                self._reconciling.on_shared = self._meeting.note_shared
+                yield self
+
+    async def run(self) -> None:
+        """Meet, reconcile, gossip, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._tasks = nursery
+            nursery.start_soon(self._reconciling.run)
+            nursery.start_soon(self._live.run)
+            nursery.start_soon(self._meeting.run)
+            if self._context.mode in (Mode.LAN, Mode.OPEN):
+                nursery.start_soon(self._follow_lan)
+
+    def addresses(self) -> list[str]:
+        """Return the addresses others can use, each with /p2p/ID."""
+        return self._host.addresses()
+
+    def next_try(self) -> int | None:
+        """Return when somebody is dialled next, in seconds since 1970 UTC."""
+        return self._meeting.next_try()
+
+    def hurry(self) -> None:
+        """Dial everybody known now."""
+        self._meeting.hurry()
+
+    async def store_changed(self, commons_changed: bool) -> None:
+        """Something was committed by another process, or a person joined or left a commons."""
+        self._meeting.address_book_changed()
+        if commons_changed:
+            await self._live.follow_commons()
+            self._meeting.hurry()
+            self._reconciling.soon()
+        self._live.nudged()
+
+    async def sync(self, deadline: float) -> None:
+        """Reconcile with everybody connected; when nobody is, dial and wait for the first."""
+        self._meeting.hurry()
+        while not self._host.connected_peers() and trio.current_time() < deadline:
+            if not self._meeting.has_anybody() and not await self._anybody_known():
+                return
+            await trio.sleep(0.05)
+        await self._reconciling.now_with_all(deadline)
+
+    async def _anybody_known(self) -> bool:
+        known = await self._context.storage.read(lambda store: store.peers())
+        return bool(known) or self._context.mode in (Mode.LAN, Mode.OPEN)
+
+    def _gossip_fault(self, peer_id: str, what: str) -> None:
+        """Refuse a neighbour that keeps sending what is no valid gossip."""
+        count = self._gossip_faults.get(peer_id, 0) + 1
+        self._gossip_faults[peer_id] = count
+        log.info("%s sent %s", peer_id, what)
+        if count >= GOSSIP_FAULTS_MAX:
+            del self._gossip_faults[peer_id]
+            self._reconciling.blame(peer_id, what)
+
+    async def _follow_lan(self) -> None:
+        """Announce this node and look for others, on the interfaces there are just now."""
+        lan = LanDiscovery()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._take_lan_peers, lan)
+            try:
+                while True:
+                    try:
+                        await lan.start(self._host.peer_id, self._host.addresses())
+                    except NetworkError as error:
+                        log.info("%s", error)
+                    await trio.sleep(INTERFACES_SECONDS)
+            finally:
+                await lan.stop()
+
+    async def _take_lan_peers(self, lan: LanDiscovery) -> None:
+        async for seen in lan.found:
+            self._meeting.seen_on_lan(seen.peer_id, seen.addresses)

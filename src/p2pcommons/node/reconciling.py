@@ -1,0 +1,232 @@
+"""When to reconcile with whom, and at most one session a pair at a time.
+
+On connect, on a jittered interval, when somebody asks, shortly after something of ours was
+published (so that it is known to be held elsewhere), and after another peer brought something
+(what came by reconciliation is passed on by reconciliation).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import trio
+
+from p2pcommons.errors import NetworkError, StoreError
+from p2pcommons.node.driver import SessionDriver
+from p2pcommons.protocol.events import EndReason, Outcome
+from p2pcommons.protocol.limits import RECONCILE_PROTOCOL
+from p2pcommons.protocol.session import keeps_own_session
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from p2pcommons.net.frames import FrameStream
+    from p2pcommons.net.host import Host
+    from p2pcommons.node.context import NodeContext
+
+log = logging.getLogger(__name__)
+
+SECOND_OPENER_SECONDS = 2.0
+"""The peer with the larger id lets the other one open first when both have just connected."""
+RETRY_SECONDS = 1.0
+RETRY_SECONDS_MAX = 60.0
+CONFIRM_SECONDS = 1.5
+"""After own contributions: long enough for gossip to settle, short enough for a person."""
+PASS_ON_SECONDS = 0.5
+UNDECIDED_SECONDS = 5.0
+"""As long as `sync` waits for a peer that has not said yet what it shares."""
+SESSIONS_MAX = 8
+"""Sessions that this node opens at the same time."""
+_NEVER = float("inf")
+
+
+@dataclass(slots=True)
+class _Schedule:
+    """One connected peer."""
+
+    due: float
+    failures: int = 0
+    session: trio.CancelScope | None = None
+    we_opened: bool = False
+    finished: trio.Event = field(default_factory=trio.Event)
+    """Set, and replaced, whenever a session with this peer ends."""
+
+
+class Reconciling:
+    """Opens sessions with connected peers and answers those of others."""
+
+    def __init__(self, context: NodeContext, host: Host) -> None:
+        self._context = context
+        self._host = host
+        self._peers: dict[str, _Schedule] = {}
+        self._wake = trio.Event()
+        self._limiter = trio.CapacityLimiter(SESSIONS_MAX)
+        self._tasks: trio.Nursery | None = None
+        self.on_shared: Callable[[str], Awaitable[None]] | None = None
+        """Called after a session with a peer that shares something with this node."""
+        self._interval = float(context.config.number("network.reconcile_seconds"))
+
+    async def run(self) -> None:
+        """Serve the protocol and open sessions when they are due; runs until cancelled."""
+        self._host.set_stream_handler(RECONCILE_PROTOCOL, self._answer)
+        async with trio.open_nursery() as nursery:
+            self._tasks = nursery
+            while True:
+                now = trio.current_time()
+                for peer_id, schedule in self._peers.items():
+                    if schedule.due <= now and schedule.session is None:
+                        schedule.due = _NEVER
+                        nursery.start_soon(self._open, peer_id, schedule)
+                wait = min((each.due for each in self._peers.values()), default=_NEVER)
+                self._wake = trio.Event()
+                with trio.move_on_at(wait):
+                    await self._wake.wait()
+
+    def connected(self, peer_id: str) -> None:
+        """Take up a peer that has just connected."""
+        first = self._host.peer_id < peer_id
+        pause = 0.0 if first else SECOND_OPENER_SECONDS
+        self._peers[peer_id] = _Schedule(trio.current_time() + pause)
+        self._wake.set()
+
+    def disconnected(self, peer_id: str) -> None:
+        """Let a peer go; its session ends with its stream."""
+        schedule = self._peers.pop(peer_id, None)
+        if schedule is not None:
+            schedule.finished.set()
+
+    def soon(self, pause: float = 0.0, *, besides: str | None = None) -> None:
+        """Reconcile with every connected peer within `pause` seconds, except with `besides`."""
+        for peer_id in self._peers:
+            if peer_id != besides:
+                self.soon_with(peer_id, pause)
+
+    def soon_with(self, peer_id: str, pause: float = 0.0) -> None:
+        """Reconcile with one peer within `pause` seconds."""
+        schedule = self._peers.get(peer_id)
+        if schedule is not None:
+            schedule.due = min(schedule.due, trio.current_time() + pause)
+            self._wake.set()
+
+    def published(self) -> None:
+        """Something of ours went out: learn soon who holds it."""
+        self.soon(CONFIRM_SECONDS)
+
+    async def now_with_all(self, deadline: float) -> None:
+        """Reconcile with every connected peer, again until equal, by `deadline` (trio's clock)."""
+        with trio.move_on_at(deadline):
+            async with trio.open_nursery() as nursery:
+                for peer_id in tuple(self._peers):
+                    nursery.start_soon(self._until_equal, peer_id)
+
+    async def _until_equal(self, peer_id: str) -> None:
+        undecided_until = trio.current_time() + UNDECIDED_SECONDS
+        while (schedule := self._peers.get(peer_id)) is not None:
+            finished = schedule.finished
+            began_before = schedule.session is not None
+            self.soon_with(peer_id)
+            peer = self._context.state.peer(peer_id)
+            # A stranger that never says what it shares must not keep a person waiting.
+            with trio.move_on_at(undecided_until if peer.shared is None else _NEVER):
+                await finished.wait()
+            if peer.shared is None and trio.current_time() >= undecided_until:
+                return
+            if began_before:
+                # What was under way may not have seen the last contribution; there is one more.
+                continue
+            results = [peer.exchange(commons).result for commons in peer.shared or ()]
+            if results and all(result is not None and result.equal for result in results):
+                return
+            if peer.shared is not None and not peer.shared:
+                return
+            await trio.sleep(RETRY_SECONDS / 4)
+
+    async def _open(self, peer_id: str, schedule: _Schedule) -> None:
+        try:
+            async with self._limiter:
+                if schedule.session is not None or peer_id not in self._peers:
+                    return
+                stream = await self._host.open_stream(peer_id, RECONCILE_PROTOCOL)
+                if schedule.session is not None:
+                    await stream.reset()
+                    return
+                await self._run(stream, schedule, opener=True)
+        except NetworkError as error:
+            log.debug("no session with %s: %s", peer_id, error)
+            self._retry(schedule)
+
+    async def _answer(self, stream: FrameStream) -> None:
+        """Serve a session that a peer opened, unless ours goes on."""
+        peer_id = stream.peer_id
+        schedule = self._peers.get(peer_id)
+        if schedule is None:
+            # Its stream may be here before the notice of its connection.
+            schedule = self._peers.setdefault(peer_id, _Schedule(_NEVER))
+        if schedule.session is not None:
+            if schedule.we_opened and keeps_own_session(self._host.peer_id, peer_id):
+                await stream.reset()
+                return
+            schedule.session.cancel()
+            schedule.session = None
+        await self._run(stream, schedule, opener=False)
+
+    async def _run(self, stream: FrameStream, schedule: _Schedule, *, opener: bool) -> None:
+        driver = SessionDriver(self._context, stream, self._context.joined, opener=opener)
+        with trio.CancelScope() as scope:
+            # What was asked for before a session begins is covered by it.
+            schedule.session, schedule.we_opened, schedule.due = scope, opener, _NEVER
+            try:
+                await driver.run()
+            except* StoreError as errors:
+                self._context.state.trouble = str(errors.exceptions[0])
+                log.error("the store failed: %s", self._context.state.trouble)
+            finally:
+                if schedule.session is scope:
+                    schedule.session = None
+                    self._after(stream.peer_id, schedule, driver)
+        if scope.cancelled_caught:
+            await stream.reset()
+
+    def _after(self, peer_id: str, schedule: _Schedule, driver: SessionDriver) -> None:
+        """Count what happened, plan the next session, and wake those who wait for this one."""
+        peer = self._context.state.peer(peer_id)
+        peer.sessions += 1
+        finished, schedule.finished = schedule.finished, trio.Event()
+        finished.set()
+        if driver.fault is not None:
+            self.blame(peer_id, driver.fault)
+            return
+        if peer.shared and self.on_shared is not None and self._tasks is not None:
+            self._tasks.start_soon(self.on_shared, peer_id)
+        if driver.received:
+            self.soon(PASS_ON_SECONDS, besides=peer_id)
+        outcomes = [each.result.outcome for each in peer.exchanges.values() if each.result]
+        if driver.ended is EndReason.COMPLETE and all(
+            outcome in (Outcome.EQUAL, Outcome.UNSUPPORTED) for outcome in outcomes
+        ):
+            schedule.failures = 0
+            self._later(schedule, self._interval * random.uniform(0.75, 1.25))  # noqa: S311
+        else:
+            self._retry(schedule, progress=driver.received > 0)
+
+    def _retry(self, schedule: _Schedule, *, progress: bool = False) -> None:
+        """A session that fails on a live connection is retried by itself."""
+        schedule.failures = 0 if progress else schedule.failures + 1
+        pause = min(RETRY_SECONDS * 2**schedule.failures, RETRY_SECONDS_MAX)
+        self._later(schedule, pause * random.uniform(0.5, 1.0))  # noqa: S311
+
+    def _later(self, schedule: _Schedule, pause: float) -> None:
+        schedule.due = min(schedule.due, trio.current_time() + pause)
+        self._wake.set()
+
+    def blame(self, peer_id: str, reason: str) -> None:
+        """Disconnect a peer that broke the rules; the reason is shown in the network screen."""
+        peer = self._context.state.peer(peer_id)
+        seconds = peer.fault(reason, self._context.now())
+        log.info("%s broke the rules (%s); refused for %d s", peer_id, reason, seconds)
+        self._host.gate.block(peer_id, trio.current_time() + seconds)
+        if self._tasks is not None:
+            self._tasks.start_soon(self._host.disconnect, peer_id)

@@ -1,0 +1,283 @@
+"""A node from start to stop: the one place that knows all of its parts and puts them together."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, cast
+
+import trio
+
+from p2pcommons import control
+from p2pcommons.config import Config, Mode
+from p2pcommons.errors import NetworkError
+from p2pcommons.node.commands import ControlServer
+from p2pcommons.node.context import NodeContext, wall_clock
+from p2pcommons.node.ingesting import Ingest
+from p2pcommons.node.lock import single_node
+from p2pcommons.node.network import Network
+from p2pcommons.node.sets import Sets
+from p2pcommons.node.status import exchanges_of, read_commons, status_of
+from p2pcommons.node.storage import Storage
+from p2pcommons.peerkey import load_peer_seed, peer_id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from p2pcommons.node.commands import Operation
+    from p2pcommons.paths import Paths
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+"""A lost nudge is found within this time."""
+SWEEP_SECONDS = 3_600.0
+SYNC_SECONDS_MAX = 3_600.0
+_ALL_INTERFACES = ("/ip4/0.0.0.0/tcp/{port}", "/ip6/::/tcp/{port}")
+
+
+def run_node(
+    paths: Paths,
+    *,
+    listen: Sequence[str] = (),
+    mode: Mode | None = None,
+    watch_fd: int | None = None,
+    on_ready: Callable[[dict[str, object]], None] | None = None,
+) -> None:
+    """Run the node of a home until it is asked to stop.
+
+    `listen` replaces the configured addresses for this run. With `watch_fd`, the reading end of
+    a pipe, the node stops when the other end is closed. `on_ready` gets the status once it
+    listens. Raises UserError(NOT_RUNNING) beside a running node, NetworkError when it cannot
+    listen, StoreError when the store cannot be used.
+    """
+    paths.make()
+    with single_node(paths.node_lock):
+        runtime = Runtime(paths, listen, mode, watch_fd, on_ready)
+        try:
+            trio.run(runtime.run)
+        except* (NetworkError, OSError) as errors:
+            raise NetworkError(str(_first(errors))) from None
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseException", error.exceptions[0])
+    return error
+
+
+class Runtime:
+    """One running node."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        listen: Sequence[str],
+        mode: Mode | None,
+        watch_fd: int | None,
+        on_ready: Callable[[dict[str, object]], None] | None,
+    ) -> None:
+        self._paths = paths
+        self._config = Config.load(paths.config_file)
+        self._mode = mode or self._config.mode
+        self._listen = tuple(listen)
+        self._watch_fd = watch_fd
+        self._on_ready = on_ready
+        self._network: Network | None = None
+        self._stopping = trio.CancelScope()
+        self._nudged = trio.Event()
+        self._context: NodeContext
+        self._peer_id = ""
+        self._addresses: tuple[str, ...] = ()
+
+    async def run(self) -> None:
+        """Start everything in order, serve, and stop everything in the reverse order."""
+        seed = load_peer_seed(self._paths)
+        self._peer_id = peer_id_of(seed)
+        storage = Storage(self._paths.replica_db)
+        await storage.open()
+        ingest = Ingest(storage, wall_clock)
+        self._context = NodeContext(
+            self._paths, self._config, self._mode, storage, Sets(storage), ingest
+        )
+        self._context.state.started_at = wall_clock()
+        try:
+            await self._refresh_joined()
+            with self._stopping:
+                await self._serve(seed)
+        finally:
+            with trio.CancelScope(shield=True):
+                await storage.close()
+        log.info("stopped")
+
+    async def _serve(self, seed: bytes) -> None:
+        control_server = ControlServer(self._paths.socket(), self._operations())
+        async with AsyncExitStack() as stack:
+            if self._mode is not Mode.OFF:
+                network = Network(self._context, seed, self._listen_addresses())
+                self._network = await stack.enter_async_context(network.open())
+                await self._note_addresses()
+            nursery = await stack.enter_async_context(trio.open_nursery())
+            stack.callback(nursery.cancel_scope.cancel)
+            listener = await control_server.listen()
+            stack.callback(control_server.remove)
+            nursery.start_soon(control_server.serve, listener)
+            nursery.start_soon(self._stop_on_signals)
+            nursery.start_soon(self._follow_store)
+            nursery.start_soon(self._sweep)
+            if self._watch_fd is not None:
+                nursery.start_soon(self._stop_with_parent, self._watch_fd)
+            if self._network is not None:
+                nursery.start_soon(self._network.run)
+            log.info("node %s, mode %s, at %s", self._peer_id, self._mode, self._addresses)
+            if self._on_ready is not None:
+                self._on_ready(await self._status())
+            await trio.sleep_forever()
+
+    # --- what keeps it going -----------------------------------------------------------------
+
+    async def _follow_store(self) -> None:
+        """See what other processes commit: at once when nudged, else within a second."""
+        seen = -1
+        while True:
+            self._nudged = trio.Event()
+            with trio.move_on_after(POLL_SECONDS):
+                await self._nudged.wait()
+            version = await self._context.storage.read(lambda store: store.data_version())
+            if version != seen:
+                seen = version
+                await self._store_changed()
+
+    async def _store_changed(self) -> None:
+        before = self._context.joined
+        await self._refresh_joined()
+        if self._network is not None:
+            await self._network.store_changed(frozenset(self._context.joined) != frozenset(before))
+
+    async def _refresh_joined(self) -> None:
+        rows = await self._context.storage.read(lambda store: store.commons_rows())
+        fitting = [row for row in rows if not row.unsupported]
+        fitting.sort(key=lambda row: -row.count)
+        self._context.joined = tuple(row.id for row in fitting)
+
+    async def _note_addresses(self) -> None:
+        """Keep the addresses for an invite that is made while no node runs."""
+        assert self._network is not None
+        self._addresses = tuple(self._network.addresses())
+        noted = json.dumps([_without_peer(address) for address in self._addresses])
+        await self._context.storage.write(
+            lambda store: store.set_meta(control.ADDRESSES_META, noted)
+        )
+
+    async def _sweep(self) -> None:
+        while True:
+            now = self._context.now()
+            await self._context.storage.write(lambda store, now=now: store.sweep(now))
+            await trio.sleep(SWEEP_SECONDS)
+
+    async def _stop_on_signals(self) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            async for number in signals:
+                log.info("signal %d: stopping", number)
+                self._stopping.cancel()
+
+    async def _stop_with_parent(self, descriptor: int) -> None:
+        while True:
+            await trio.lowlevel.wait_readable(descriptor)
+            if not os.read(descriptor, 4_096):
+                log.info("whoever started this node is gone: stopping")
+                self._stopping.cancel()
+                return
+
+    def _listen_addresses(self) -> tuple[str, ...]:
+        """Return where to listen; the port of a home is drawn once, at its first start."""
+        if self._listen:
+            return self._listen
+        configured = self._config.texts("network.listen")
+        if configured:
+            return configured
+        port = self._config.number("network.port")
+        if port == 0:
+            port = _free_port()
+            self._config.set("network.port", port)
+        return tuple(address.format(port=port) for address in _ALL_INTERFACES)
+
+    # --- what the control socket offers ------------------------------------------------------
+
+    def _operations(self) -> dict[str, Operation]:
+        return {
+            "status": self._op_status,
+            "nudge": self._op_nudge,
+            "sync": self._op_sync,
+            "dial": self._op_dial,
+            "stop": self._op_stop,
+        }
+
+    async def _op_status(self, _request: dict[str, object]) -> dict[str, object]:
+        return await self._status()
+
+    async def _op_nudge(self, _request: dict[str, object]) -> dict[str, object]:
+        self._nudged.set()
+        await trio.lowlevel.checkpoint()
+        return {"ok": True}
+
+    async def _op_dial(self, _request: dict[str, object]) -> dict[str, object]:
+        """Try everybody known at once."""
+        await self._store_changed()
+        if self._network is not None:
+            self._network.hurry()
+        return {"ok": True}
+
+    async def _op_sync(self, request: dict[str, object]) -> dict[str, object]:
+        """Reconcile with every connected peer, and say what came of it."""
+        asked = request.get("timeout", 30)
+        seconds = float(asked) if isinstance(asked, (int, float)) else 30.0
+        began = self._context.now()
+        await self._store_changed()
+        if self._network is not None:
+            deadline = trio.current_time() + min(max(seconds, 0.0), SYNC_SECONDS_MAX)
+            await self._network.sync(deadline)
+        items = exchanges_of(self._context, began)
+        return {
+            "items": items,
+            "peers": len(self._context.state.connected()),
+            "equal": bool(items) and all(item["equal"] for item in items),
+        }
+
+    async def _op_stop(self, _request: dict[str, object]) -> dict[str, object]:
+        trio.lowlevel.spawn_system_task(self._stop_in_a_moment)
+        await trio.lowlevel.checkpoint()
+        return {"ok": True, "pid": os.getpid()}
+
+    async def _stop_in_a_moment(self) -> None:
+        # The answer goes out first; whoever asked waits for the process to be gone.
+        await trio.sleep(0.02)
+        log.info("asked to stop")
+        self._stopping.cancel()
+
+    async def _status(self) -> dict[str, object]:
+        book = await self._context.storage.read(lambda store: store.peers())
+        commons = await self._context.storage.read(read_commons)
+        return status_of(
+            self._context,
+            peer_id=self._peer_id,
+            addresses=() if self._network is None else self._network.addresses(),
+            next_try=None if self._network is None else self._network.next_try(),
+            book=book,
+            commons=commons,
+        )
+
+
+def _free_port() -> int:
+    """Return a TCP port that nobody listens on just now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("", 0))
+        return cast("int", probe.getsockname()[1])
+
+
+def _without_peer(address: str) -> str:
+    return address.rpartition("/p2p/")[0] or address

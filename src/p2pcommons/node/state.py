@@ -1,0 +1,90 @@
+"""What the node knows about itself and its peers right now, and how it says so.
+
+Only the event loop touches it. The store keeps what must outlive the process; this does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from p2pcommons.protocol.events import ReconcileResult
+
+FAULTS_MAX = 16
+BLOCK_SECONDS = 30
+"""After the first fault; doubled with each further one."""
+BLOCK_SECONDS_MAX = 3_600
+
+
+@dataclass(slots=True)
+class Exchange:
+    """The last reconciliation of one commons with one peer, and the one that is going on."""
+
+    result: ReconcileResult | None = None
+    at: int = 0
+    progress: tuple[int, int] | None = None
+    """(received, lacking) while contributions are coming."""
+
+
+@dataclass(slots=True)
+class PeerState:
+    """One peer: how dialling it went, what it did wrong, what was exchanged with it."""
+
+    peer_id: str
+    connected_since: int | None = None
+    tried: tuple[tuple[str, str], ...] = ()
+    tried_at: int = 0
+    next_try: int = 0
+    failures: int = 0
+    faults: list[str] = field(default_factory=list[str])
+    blocked_until: int = 0
+    shared: frozenset[bytes] | None = None
+    """Commons both know, as the last session found; None before one got that far."""
+    sessions: int = 0
+    """Sessions that came to an end since it connected."""
+    clock_ahead: int = 0
+    """Seconds by which its clock is ahead of ours; for telling a person, nothing else."""
+    exchanges: dict[bytes, Exchange] = field(default_factory=dict[bytes, Exchange])
+
+    def exchange(self, commons: bytes) -> Exchange:
+        """Return what is known of one commons with this peer."""
+        return self.exchanges.setdefault(commons, Exchange())
+
+    def fault(self, reason: str, now: int) -> int:
+        """Count a fault and return for how many seconds the peer is refused now."""
+        self.faults = [*self.faults, reason][-FAULTS_MAX:]
+        seconds = min(BLOCK_SECONDS * 2 ** (len(self.faults) - 1), BLOCK_SECONDS_MAX)
+        self.blocked_until = now + seconds
+        return seconds
+
+
+class NodeState:
+    """Peers by id, and what the node is doing, in words."""
+
+    def __init__(self) -> None:
+        self.peers: dict[str, PeerState] = {}
+        self.lan: dict[str, tuple[str, ...]] = {}
+        self.started_at = 0
+        self.trouble = ""
+        """The last failure of the store, in words; empty while all is well."""
+
+    def peer(self, peer_id: str) -> PeerState:
+        """Return a peer's state, made when it is first heard of."""
+        state = self.peers.get(peer_id)
+        if state is None:
+            state = self.peers[peer_id] = PeerState(peer_id)
+        return state
+
+    def connected(self) -> list[PeerState]:
+        """Return the peers with a connection."""
+        return [peer for peer in self.peers.values() if peer.connected_since is not None]
+
+    def forget_strangers(self, keep: int = 512) -> None:
+        """Bound the memory: drop the unconnected that were tried longest ago."""
+        if len(self.peers) <= keep:
+            return
+        idle = [peer for peer in self.peers.values() if peer.connected_since is None]
+        idle.sort(key=lambda peer: max(peer.tried_at, peer.blocked_until))
+        for peer in idle[: len(self.peers) - keep]:
+            del self.peers[peer.peer_id]
