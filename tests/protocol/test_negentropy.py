@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pcommons.errors import RejectedError
-from p2pcommons.protocol.items import ItemSet
+from p2pcommons.protocol.items import ORDER_MAX, ItemSet, fingerprint_of
 from p2pcommons.protocol.negentropy import Negentropy, split_ids
+from p2pcommons.protocol.varint import encode_varint
 
 Items = set[tuple[int, bytes]]
 
@@ -69,16 +70,23 @@ def test_all_differences_are_found(
         assert max(sizes) <= frame
 
 
-def test_the_oldest_part_is_found_where_the_frame_is_full_and_the_other_side_has_none() -> None:
-    """A dropped range at the very end must not be summed up as nothing."""
-    chance = random.Random(7)
-    for seed in range(60):
-        shared = random_items(chance, 900, seconds=10**6)
-        older = {(n + 1, chance.randbytes(32)) for n in range(40 + seed)}
-        newer = {(10**6 + n, chance.randbytes(32)) for n in range(300)}
-        have, need, _ = differences(shared | older, shared | newer, frame=4_096, seed=seed)
-        assert have == {identifier for _, identifier in older}
-        assert need == {identifier for _, identifier in newer}
+def test_a_range_that_did_not_fit_is_never_summed_up_as_nothing() -> None:
+    """Else a side that has nothing there would take the two for equal, and miss all of it."""
+    items = {(10_000 - n, n.to_bytes(32, "big")) for n in range(2_000)}
+    nothing = fingerprint_of([])
+    full_frames = 0
+    for ranges in range(1, 30):
+        message = bytearray(b"\x61")
+        for _ in range(ranges):  # 50 items each, and a fingerprint that differs
+            message += encode_varint(51 if len(message) > 1 else ORDER_MAX - 10_000 + 51)
+            message += b"\x00\x01" + bytes(16)
+        message += b"\x00\x00\x01" + nothing
+        side = Negentropy(ItemSet(items).snapshot(), frame_bytes_max=4_096)
+        answer = side.reconcile(bytes(message)).message
+        assert answer is not None
+        full_frames += len(answer) > 3_400
+        assert not answer.endswith(nothing)
+    assert full_frames > 10
 
 
 def test_jitter_moves_split_points_and_nothing_else() -> None:
