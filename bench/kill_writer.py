@@ -87,7 +87,10 @@ def kill_add(home: Home, chance: random.Random) -> list[str]:
         adding.send_signal(signal.SIGKILL)
         out, _ = adding.communicate()
         if out.endswith(b"\n"):
-            ids.append(str(json.loads(out)["id"]))
+            answer = json.loads(out)
+            if "id" not in answer:
+                raise RuntimeError(f"add did not add: {answer}")
+            ids.append(str(answer["id"]))
     return ids
 
 
