@@ -15,6 +15,7 @@ import trio
 from p2pcommons import control
 from p2pcommons.config import Config, Mode
 from p2pcommons.errors import NetworkError
+from p2pcommons.logs import log_to
 from p2pcommons.node.commands import ControlServer
 from p2pcommons.node.context import NodeContext, wall_clock
 from p2pcommons.node.ingesting import Ingest
@@ -44,20 +45,23 @@ def run_node(
     paths: Paths,
     *,
     listen: Sequence[str] = (),
-    mode: Mode | None = None,
+    mode: str | None = None,
     watch_fd: int | None = None,
-    on_ready: Callable[[dict[str, object]], None] | None = None,
+    verbose: bool = False,
+    ready: Callable[[dict[str, object]], None] | None = None,
 ) -> None:
     """Run the node of a home until it is asked to stop.
 
     `listen` replaces the configured addresses for this run. With `watch_fd`, the reading end of
-    a pipe, the node stops when the other end is closed. `on_ready` gets the status once it
+    a pipe, the node stops when the other end is closed. `ready` gets the status once it
     listens. Raises UserError(NOT_RUNNING) beside a running node, NetworkError when it cannot
     listen, StoreError when the store cannot be used.
     """
     paths.make()
     with single_node(paths.node_lock):
-        runtime = Runtime(paths, listen, mode, watch_fd, on_ready)
+        log_to(paths.node_log, verbose=verbose)
+        chosen = None if mode is None else Mode(mode)
+        runtime = Runtime(paths, listen, chosen, watch_fd, ready)
         try:
             trio.run(runtime.run)
         except* (NetworkError, OSError) as errors:
@@ -79,14 +83,14 @@ class Runtime:
         listen: Sequence[str],
         mode: Mode | None,
         watch_fd: int | None,
-        on_ready: Callable[[dict[str, object]], None] | None,
+        ready: Callable[[dict[str, object]], None] | None,
     ) -> None:
         self._paths = paths
         self._config = Config.load(paths.config_file)
         self._mode = mode or self._config.mode
         self._listen = tuple(listen)
         self._watch_fd = watch_fd
-        self._on_ready = on_ready
+        self._ready = ready
         self._network: Network | None = None
         self._stopping = trio.CancelScope()
         self._nudged = trio.Event()
@@ -134,8 +138,8 @@ class Runtime:
             if self._network is not None:
                 nursery.start_soon(self._network.run)
             log.info("node %s, mode %s, at %s", self._peer_id, self._mode, self._addresses)
-            if self._on_ready is not None:
-                self._on_ready(await self._status())
+            if self._ready is not None:
+                self._ready(await self._status())
             await trio.sleep_forever()
 
     # --- what keeps it going -----------------------------------------------------------------
