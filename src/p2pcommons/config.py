@@ -72,12 +72,14 @@ class Config:
         """Read `path`; a missing file means defaults. Raises UserError for a broken one."""
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             values = {}
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UserError(f"{path} is not valid TOML: {error}") from error
         except OSError as error:
-            raise UserError(f"{path} cannot be read: {error.strerror}") from error
+            raise UserError(
+                f"{path} cannot be read ({error.strerror}); name a folder of yours with --home"
+            ) from error
         config = cls(path, _flat(values))
         for setting in SETTINGS:
             config.get(setting.name)
