@@ -152,23 +152,29 @@ def _run(invocation: Invocation, args: list[str], name: str) -> int:
         return 0
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        with root.make_context(name, args, obj=invocation) as context:
+        with root.make_context(name, list(args), obj=invocation) as context:
             reply = root.invoke(context)
         invocation.out.finish(reply)
     except ShownError as shown:
+        invocation.out.json |= _names_json(args)
         reply = shown.reply
         invocation.out.finish(reply)
     except BrokenPipeError:
         raise
     except click.UsageError as error:
         # The line was not read to its end; --json may stand in the part that was not.
-        invocation.out.json |= "--json" in (args[: args.index("--")] if "--" in args else args)
+        invocation.out.json |= _names_json(args)
         if isinstance(error, HelpWantedError):
             return _want_help(invocation, error)
         return _report(invocation, error)
     except BaseException as error:  # noqa: BLE001 - the border where errors become words
         return _report(invocation, error)
     return reply.exit_code
+
+
+def _names_json(args: list[str]) -> bool:
+    """Tell whether --json stands in a line that was not read to its end."""
+    return "--json" in (args[: args.index("--")] if "--" in args else args)
 
 
 def _want_help(invocation: Invocation, wanted: HelpWantedError) -> int:

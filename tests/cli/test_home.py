@@ -1,0 +1,95 @@
+"""Where a profile's files lie, with what rights, and where its socket is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_home_holds_everything_and_is_for_its_owner_alone(ana: Any) -> None:
+    ana.add("One")
+    names = {path.name for path in ana.path.iterdir()}
+    assert {"config.toml", "device.key", "replica.db"} <= names
+    allowed = {
+        "config.toml", "device.key", "peer.key", "replica.db", "replica.db-wal", "replica.db-shm",
+        "node.lock", "node.log", "node.sock", "drafts",
+    }  # fmt: skip
+    assert names <= allowed
+    assert stat.S_IMODE(ana.path.stat().st_mode) == 0o700
+    for name in ("device.key", "replica.db"):
+        assert stat.S_IMODE((ana.path / name).stat().st_mode) == 0o600
+
+
+def test_an_invite_makes_the_peer_key_for_its_owner_alone(ana: Any) -> None:
+    ana.json("invite")
+    assert stat.S_IMODE((ana.path / "peer.key").stat().st_mode) == 0o600
+
+
+def test_paths_name_every_file_whether_it_is_there_or_not(empty: Any) -> None:
+    found = empty.json("paths")
+    assert found["home"] == str(empty.path)
+    assert found["config"] == str(empty.path / "config.toml")
+    assert found["replica"] == str(empty.path / "replica.db")
+    assert found["socket"] == str(empty.path / "node.sock")
+    assert not empty.path.exists()
+
+
+def test_a_long_path_moves_the_socket_to_the_runtime_folder(empty: Any, tmp_path: Path) -> None:
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    empty.environment["XDG_RUNTIME_DIR"] = str(runtime)
+    empty.path = tmp_path / ("long-" * 20)
+    found = empty("paths", "--json")
+    digest = hashlib.sha256(os.fsencode(os.path.realpath(empty.path))).hexdigest()[:16]
+    assert found.json["socket"] == str(runtime / "p2pcommons" / f"{digest}.sock")
+    assert found.err == ""
+    assert stat.S_IMODE((runtime / "p2pcommons").stat().st_mode) == 0o700
+
+
+def test_a_missing_runtime_folder_prints_no_warning(empty: Any, tmp_path: Path) -> None:
+    empty.environment.pop("XDG_RUNTIME_DIR", None)
+    empty.environment["TMPDIR"] = str(tmp_path)
+    empty.path = tmp_path / ("long-" * 20)
+    found = empty("paths", "--json")
+    assert found.err == ""
+    assert found.json["socket"].startswith(str(tmp_path))
+
+
+def test_the_longest_socket_path_beside_the_home_has_100_bytes(empty: Any, tmp_path: Path) -> None:
+    room = 100 - len(str(tmp_path)) - len("/") - len("/node.sock")
+    for length, beside in ((room, True), (room + 1, False)):
+        empty.path = tmp_path / ("x" * length)
+        found = empty.json("paths")["socket"]
+        assert (found == str(empty.path / "node.sock")) is beside
+
+
+def test_the_doctor_names_what_is_open_to_others(ana: Any) -> None:
+    assert ana("doctor").code == 0
+    (ana.path / "device.key").chmod(0o644)
+    done = ana("doctor", "--json")
+    assert done.code == 1
+    wrong = [check for check in done.json["items"] if not check["ok"]]
+    assert [set(check) for check in wrong] == [{"check", "ok", "text", "fix"}]
+    assert "chmod 600" in wrong[0]["fix"]
+
+
+def test_the_doctor_reports_a_store_that_is_damaged(ana: Any) -> None:
+    (ana.path / "replica.db").write_bytes(b"not a store at all" * 100)
+    done = ana("doctor", "--json")
+    assert done.code == 1
+    assert any("replica.db" in check["text"] for check in done.json["items"] if not check["ok"])
+    code, word, message = ana.error("list")
+    assert (code, word) == (1, "failed")
+    assert "replica.db" in message
+
+
+def test_settings_that_are_wrong_name_the_setting(ana: Any) -> None:
+    (ana.path / "config.toml").write_text("[network]\nport = 'many'\n")
+    code, _, message = ana.error("list")
+    assert code == 2
+    assert "network.port" in message
