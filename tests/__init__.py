@@ -1,0 +1,1 @@
+"""Tests, named after behaviours; they mirror the packages."""
