@@ -1,0 +1,1 @@
+"""The folds, over histories written and made up."""
