@@ -1,0 +1,307 @@
+"""The application: modes, the clock that looks for news, and the way in and out.
+
+It polls the store's version and the node's status in lanes, keeps the newest state in
+`Context.news`, and tells the pages. It holds no widget's state.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import work
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from p2pcommons.config import Mode
+from p2pcommons.errors import P2PCommonsError
+from p2pcommons.replica import open_replica
+from p2pcommons.tui import look, shaping
+from p2pcommons.tui.context import Context, DemoNote
+from p2pcommons.tui.lanes import Desk
+from p2pcommons.tui.node_keeper import NodeKeeper
+from p2pcommons.tui.node_status import read_status
+from p2pcommons.tui.palette import CommonsProvider, TagProvider
+from p2pcommons.tui.screens.browse import Browse
+from p2pcommons.tui.screens.first_run import FirstRun
+from p2pcommons.tui.screens.go_to import GoTo
+from p2pcommons.tui.screens.help import help_for
+from p2pcommons.tui.screens.network import Network
+from p2pcommons.tui.screens.page import Page
+from p2pcommons.tui.screens.quit import KEEP, Quit
+from p2pcommons.tui.screens.words_card import WordsCard
+from p2pcommons.tui.standing import standing
+from p2pcommons.tui.widgets.bars import Tab
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from textual.app import SystemCommand
+    from textual.screen import Screen
+
+    from p2pcommons.paths import Paths
+    from p2pcommons.tui.messages import ModeChosen, NodeWanted, SelectedCommons, Wrote
+    from p2pcommons.tui.node_status import NodeStatus
+    from p2pcommons.tui.records import Overview
+
+POLL_SECONDS = 1.0
+TABS = (Tab("1", "Browse", "browse"), Tab("2", "Network", "network"), Tab("?", "Help", "help"))
+
+
+class CommonsApp(App[int]):
+    """One run of the terminal interface over one profile."""
+
+    TITLE = "p2pcommons"
+    COMMANDS: ClassVar = {*App.COMMANDS, CommonsProvider, TagProvider}
+    ENABLE_COMMAND_PALETTE = True
+
+    CSS = """
+    Toast { background: $panel; border-left: wide $primary; }
+    CommandPalette { background: $background 60%; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "mode('browse')", "Browse", id="app.browse", show=False),
+        Binding("2", "mode('network')", "Network", id="app.network", show=False),
+        Binding("question_mark,f1", "help", "Help", id="app.help", key_display="?"),
+        Binding("g", "go_to", "Go to…", id="app.go-to", show=False),
+        Binding("z", "zoom", "Zoom this pane", id="app.zoom", show=False),
+        Binding("f5", "look", "Look again", id="app.look", show=False),
+        Binding("ctrl+w", "words", "Your 24 words", id="app.words", show=False),
+        Binding("ctrl+q", "quit", "Quit", id="app.quit", show=False),
+    ]
+
+    def __init__(
+        self,
+        paths: Paths,
+        *,
+        demo: DemoNote | None = None,
+        clock: Callable[[], float] = time.time,
+        pick: Callable[[int, int], tuple[int, ...]] | None = None,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        super().__init__()
+        with open_replica(paths) as replica:
+            ascii_only = replica.config.flag("look.ascii")
+        self.context = Context(
+            desk=Desk(paths, clock),
+            now=lambda: int(clock()),
+            pick=pick or _pick,
+            glyphs=look.ASCII if ascii_only else look.FULL,
+            demo=demo,
+            tabs=TABS,
+        )
+        self._keeper = NodeKeeper(self.context.desk)
+        self._poll_seconds = poll_seconds
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Our variables, also under themes that do not know them."""
+        return {**look.FALLBACK_VARIABLES, **super().get_css_variables()}
+
+    def on_mount(self) -> None:
+        """Open the product, or ask for a name first."""
+        self.register_theme(look.DARK)
+        self.register_theme(look.LIGHT)
+        self.theme = look.DARK.name
+        self._add_modes()
+        self._begin()
+
+    def _add_modes(self) -> None:
+        modes: dict[str, Callable[[], Page]] = {
+            "browse": lambda: Browse(self.context),
+            "network": lambda: Network(self.context),
+        }
+        for name, make in modes.items():
+            self.add_mode(name, make)  # pyright: ignore[reportUnknownMemberType]
+
+    @work(group="begin")
+    async def _begin(self) -> None:
+        await self.switch_mode("browse")
+        await self._look()
+        if self.context.news.overview.me is None:
+            made = await self.push_screen_wait(FirstRun(self.context))
+            if not made:
+                self.exit(0)
+                return
+            await self._look()
+        self.set_interval(self._poll_seconds, self._poll)
+        self._start_node(asked=False)
+
+    # News
+
+    def _poll(self) -> None:
+        self._look_worker()
+        self._ask_node()
+
+    def action_look(self) -> None:
+        """Look for news now."""
+        self._poll()
+
+    @work(exclusive=True, group="look")
+    async def _look_worker(self) -> None:
+        await self._look()
+
+    async def _look(self) -> None:
+        """Read the state of the replica; tell the pages when anything was committed."""
+        try:
+            overview, mode = await self.context.desk.read.run(
+                lambda replica: (shaping.overview(replica), str(replica.config.mode))
+            )
+        except P2PCommonsError as error:
+            self.context.news.trouble = str(error)
+            self._tell(self.context.news.overview, self.context.news.status)
+            return
+        self.context.news.mode = mode
+        self._tell(overview, self.context.news.status)
+
+    @work(exclusive=True, group="ask-node")
+    async def _ask_node(self) -> None:
+        try:
+            reply = await self.context.desk.node.run(lambda _: self._keeper.status())
+        except P2PCommonsError as error:
+            self.log(f"node status: {error}")
+            return
+        self._tell(self.context.news.overview, read_status(reply))
+
+    def _tell(self, overview: Overview, status: NodeStatus) -> None:
+        """Keep the news and pass on what changed."""
+        news = self.context.news
+        committed = overview.version != news.overview.version
+        changed = committed or overview != news.overview or status != news.status
+        news.overview, news.status = overview, status
+        shown = standing(status, news.mode, overview, news.selected, self.context.now())
+        if news.trouble and not status.running:
+            shown = replace(shown, level="trouble", network=news.trouble)
+        changed = changed or shown != news.standing
+        news.standing = shown
+        for page in self._pages():
+            if changed:
+                page.standing_changed()
+            if committed:
+                page.store_changed()
+
+    def _pages(self) -> list[Page]:
+        return [screen for screen in self.screen_stack if isinstance(screen, Page)]
+
+    def on_wrote(self, _message: Wrote) -> None:
+        """Show what was written without waiting for the clock."""
+        self._look_worker()
+
+    def on_selected_commons(self, _message: SelectedCommons) -> None:
+        """The status line shows the words of another commons."""
+        self._tell(self.context.news.overview, self.context.news.status)
+
+    # The node
+
+    def on_node_wanted(self, message: NodeWanted) -> None:
+        """Start a node if the mode allows and none runs."""
+        self._start_node(asked=message.asked)
+
+    @work(exclusive=True, group="node")
+    async def _start_node(self, *, asked: bool) -> None:
+        news = self.context.news
+        mode = await self.context.desk.read.run(lambda replica: replica.config.mode)
+        if mode is Mode.OFF:
+            if asked:
+                self.notify("The network is off: choose a mode with m first.", markup=False)
+            return
+        if not news.overview.commons and not asked:
+            # Nobody to meet yet: the network stays quiet until there is something to exchange.
+            return
+        try:
+            reply = await self.context.desk.slow.run(lambda _: self._keeper.start())
+            news.trouble = ""
+        except P2PCommonsError as error:
+            news.trouble = str(error)
+            self._tell(news.overview, news.status)
+            return
+        self._tell(news.overview, read_status(reply))
+
+    @work(exclusive=True, group="node")
+    async def on_mode_chosen(self, message: ModeChosen) -> None:
+        """Keep the mode and start the node again with it."""
+        try:
+            await self.context.desk.write.run(
+                lambda replica: replica.config.set("network.mode", message.mode)
+            )
+            await self.context.desk.slow.run(lambda _: self._keeper.stop())
+            self.context.desk.reload()
+            self.notify(f"The network is in mode {message.mode}.", markup=False)
+            if message.mode != Mode.OFF:
+                await self.context.desk.slow.run(lambda _: self._keeper.start())
+        except P2PCommonsError as error:
+            self.notify(str(error), severity="error", markup=False)
+        self._poll()
+
+    # What the person does
+
+    async def action_mode(self, mode: str) -> None:
+        """Go to a main screen."""
+        if self.current_mode != mode and not self.screen.is_modal:
+            await self.switch_mode(mode)
+
+    def action_help(self) -> None:
+        """Help for the screen that is on top."""
+        self.push_screen(help_for(self, self.screen))
+
+    def action_zoom(self) -> None:
+        """Give the focused pane the whole screen, and back."""
+        if self.screen.maximized is not None:
+            self.screen.minimize()
+        elif self.focused is not None:
+            self.screen.maximize(self.focused)
+
+    @work(exclusive=True, group="go-to")
+    async def action_go_to(self) -> None:
+        """Choose where to go."""
+        chosen = await self.push_screen_wait(GoTo(self.context))
+        if chosen is not None:
+            await self.run_action(chosen)
+
+    @work(exclusive=True, group="words")
+    async def action_words(self) -> None:
+        """Show the 24 words while they wait to be confirmed."""
+        secret = await self.context.desk.write.run(lambda replica: replica.unconfirmed_words())
+        if secret is None:
+            self.notify("The words have been confirmed; they are on your paper.", markup=False)
+            return
+        await self.push_screen_wait(WordsCard(self.context, secret))
+        self._look_worker()
+
+    @work(exclusive=True, group="quit")
+    async def action_quit(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Say what is only here, then leave."""
+        news = self.context.news
+        keep = await self.context.desk.read.run(
+            lambda replica: replica.config.flag("node.keep_running")
+        )
+        if news.overview.only_here or self.context.demo is not None:
+            answer = await self.push_screen_wait(
+                Quit(self.context, can_keep=self._keeper.started_here and not keep)
+            )
+            if answer is None:
+                return
+            keep = keep or answer == KEEP
+        if self._keeper.started_here:
+            await self._end_node(keep=keep)
+        self.exit(0)
+
+    async def _end_node(self, *, keep: bool) -> None:
+        self.notify("Leaving the node running…" if keep else "Stopping the node…", markup=False)
+        try:
+            ending = self._keeper.detach if keep else self._keeper.stop
+            await self.context.desk.slow.run(lambda _: ending())
+        except P2PCommonsError as error:
+            self.log(f"node: {error}")
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the palette offers beside commons and tags."""
+        from p2pcommons.tui.palette import commands
+
+        return commands(self, screen)
+
+
+def _pick(below: int, how_many: int) -> tuple[int, ...]:
+    return tuple(random.SystemRandom().sample(range(below), how_many))

@@ -1,0 +1,69 @@
+"""What every screen is given: the desk, the time, the news, the demo's note."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from p2pcommons.tui.look import FULL, Glyphs
+from p2pcommons.tui.node_status import NOT_RUNNING, NodeStatus
+from p2pcommons.tui.records import Overview
+from p2pcommons.tui.widgets.bars import Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from p2pcommons.tui.lanes import Desk
+    from p2pcommons.tui.widgets.bars import Tab
+
+
+@dataclass(frozen=True, slots=True)
+class DemoNote:
+    """Shown while the demo runs: `folder` is temporary, `install` the ways to keep the program."""
+
+    folder: str
+    install: tuple[str, ...] = ("pipx install .", "uv tool install .")
+
+
+NOTHING_READ = Overview(-1, None, (), 0)
+"""The overview before the store was read for the first time."""
+
+UNKNOWN = Standing()
+"""The standing before anything was asked."""
+
+
+@dataclass(slots=True)
+class News:
+    """The newest state of replica and node; the app replaces what changed and tells the pages."""
+
+    overview: Overview = NOTHING_READ
+    status: NodeStatus = NOT_RUNNING
+    mode: str = "off"
+    trouble: str = ""
+    selected: bytes | None = None
+    standing: Standing = UNKNOWN
+
+
+@dataclass(slots=True)
+class Context:
+    """Shared by the screens of one run.
+
+    `now` gives seconds since 1970 UTC; `pick` chooses different numbers below its first
+    argument, as many as its second says. Both are injected so that a test can hold them still.
+    """
+
+    desk: Desk
+    now: Callable[[], int]
+    pick: Callable[[int, int], tuple[int, ...]]
+    glyphs: Glyphs = FULL
+    demo: DemoNote | None = None
+    tabs: tuple[Tab, ...] = ()
+    news: News = field(default_factory=News)
+    hosts_allowed: set[str] = field(default_factory=set[str])
+
+    @property
+    def notice(self) -> str:
+        """What the top bar says at its right end."""
+        if self.demo is None:
+            return ""
+        return f"demo: {self.demo.folder} is temporary and removed at the end"

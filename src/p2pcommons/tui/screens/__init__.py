@@ -1,0 +1,1 @@
+"""The screens. They ask the desk in workers and show what comes back as messages."""

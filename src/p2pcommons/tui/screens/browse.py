@@ -1,0 +1,388 @@
+"""Browse: the commons, the tags of the view, the entries, and a preview.
+
+Searching happens in the same screen: the line above the list is the query, and
+Escape brings back the place one came from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, Static
+
+from p2pcommons.errors import P2PCommonsError
+from p2pcommons.tui import shaping, wording
+from p2pcommons.tui.messages import SelectedCommons
+from p2pcommons.tui.screens.dialog import words
+from p2pcommons.tui.screens.entry_actions import EntryActions
+from p2pcommons.tui.screens.welcome import Welcome, list_is_empty
+from p2pcommons.tui.widgets.choice_list import Choice, ChoiceList
+from p2pcommons.tui.widgets.entry_list import EntryList
+from p2pcommons.tui.widgets.preview import Preview
+
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Iterable
+
+    from textual.widget import Widget
+
+    from p2pcommons.replica import Replica
+    from p2pcommons.store import Facets
+    from p2pcommons.tui.context import Context
+    from p2pcommons.tui.records import EntryLine
+
+TYPING_PAUSE_SECONDS = 0.12
+"""A search starts when the fingers rest this long."""
+
+PREVIEW_PAUSE_SECONDS = 0.08
+"""The preview follows the cursor when it rests, not through every row of a held key."""
+
+TAGS_SHOWN_MAX = 30
+ALL = "all"
+START = "start"
+
+
+class Browse(EntryActions):
+    """The main screen."""
+
+    AUTO_FOCUS = "EntryList"
+
+    HELP_TITLE = "Browse"
+    HELP_TEXT = (
+        "Everything that is on this machine, newest first. Choose a commons or a tag at the left "
+        "(f at narrow screens), move with the arrows, read with Enter. / searches as you type: "
+        'words, "a phrase", #tag, by:name, and -word for what must not be there. Mark several '
+        "entries with Space and the next tag goes to all of them."
+    )
+    HELP_COMMANDS = (
+        "p2pcommons list --limit 20",
+        "p2pcommons search solar #repair -winter",
+        "p2pcommons add URL --title T --tag t",
+        "p2pcommons tags --prefix s",
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "search", "Search", id="browse.search", key_display="/"),
+        Binding("f", "facets", "Commons and tags", id="browse.facets"),
+        Binding("escape", "back", "Clear", id="browse.back", show=False),
+    ]
+    KEY_ORDER = (
+        "list.open",
+        "choice.choose",
+        "browse.search",
+        "entry.new",
+        "entry.tag",
+        "browse.facets",
+        "list.mark",
+        "entry.edit",
+        "entry.link",
+        "entry.copy",
+    )
+
+    DEFAULT_CSS = """
+    Browse #panes { height: 1fr; }
+    Browse #side { width: 28; border-right: solid $line; padding-top: 1; }
+    Browse #side ChoiceList { height: auto; }
+    Browse #commons { max-height: 12; margin-bottom: 1; }
+    Browse #tags { height: 1fr; }
+    Browse #middle { width: 1fr; }
+    Browse #search { height: 1; background: $surface; margin-top: 0; }
+    Browse #query { width: 1fr; border: none; padding: 0 0; background: $surface; }
+    Browse #slash { width: 3; color: $accent; background: $surface; }
+    Browse #total { width: auto; color: $muted; background: $surface; padding: 0 1; }
+    Browse EntryList { height: 1fr; }
+    Browse Welcome { height: 1fr; }
+    Browse Preview { width: 45; border-left: solid $line; }
+    Browse.-narrow #side {
+        display: none; layer: drawer; dock: left; width: 32; height: 100%; background: $surface;
+    }
+    Browse.-narrow.-drawer #side { display: block; }
+    Browse.-narrow #panes { layout: vertical; layers: base drawer; }
+    Browse.-narrow #middle { height: 1fr; }
+    Browse.-narrow Preview { width: 1fr; height: 4; border-left: none; border-top: solid $line; }
+    """
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._commons: bytes | None = None
+        self._tags: tuple[str, ...] = ()
+        self._query = ""
+        self._place_before: tuple[int, int] | None = None
+        self._looked = False
+
+    def body(self) -> Iterable[Widget]:
+        """Side, list and preview."""
+        glyphs = self.context.glyphs
+        side = Vertical(
+            words("COMMONS", "heading"),
+            ChoiceList(glyphs=glyphs, widget_id="commons"),
+            words("TAGS", "heading"),
+            ChoiceList(glyphs=glyphs, widget_id="tags"),
+            id="side",
+        )
+        search = Horizontal(
+            words(" / ", widget_id="slash"),
+            Input(id="query", compact=True, placeholder="words  #tag  by:name  -not"),
+            words("", widget_id="total"),
+            id="search",
+        )
+        middle = Vertical(search, EntryList(self.context.now, glyphs), Welcome(glyphs), id="middle")
+        yield Horizontal(side, middle, Preview(self.context), id="panes")
+
+    def on_mount(self) -> None:
+        """Read what is there."""
+        self.query_one(Welcome).display = False
+        self.store_changed()
+
+    # What the store says
+
+    def store_changed(self) -> None:
+        """Look again: overview and list, keeping the place."""
+        if self.is_mounted:
+            self._show_commons()
+            self._select(keep_place=True)
+            self.query_one(Preview).look_again()
+
+    def standing_changed(self) -> None:
+        """Numbers of the side and words about what is arriving."""
+        super().standing_changed()
+        if self.is_mounted:
+            self._show_commons()
+            self._show_emptiness()
+
+    def _show_commons(self) -> None:
+        overview = self.context.news.overview
+        total = sum(line.entries for line in overview.commons)
+        choices = [
+            Choice(ALL, "All", f"{total:,}", chosen=self._commons is None),
+            *(
+                Choice(
+                    line.commons.hex(),
+                    line.title,
+                    f"{line.entries:,}",
+                    chosen=line.commons == self._commons,
+                )
+                for line in overview.commons
+            ),
+            Choice(START, "+ start or join", look="quiet"),
+        ]
+        if len(overview.commons) == 1:
+            only = overview.commons[0]
+            choices[:2] = [Choice(ALL, only.title, f"{only.entries:,}", chosen=True)]
+        self.query_one("#commons", ChoiceList).set_choices(choices)
+
+    @work(exclusive=True, group="select")
+    async def _select(self, *, keep_place: bool = False, pause: float = 0.0) -> None:
+        if pause:
+            await asyncio.sleep(pause)
+        await self._look(keep_place=keep_place)
+
+    async def _look(self, *, keep_place: bool) -> None:
+        """Find the entries of the view, show them, then count their tags."""
+        query, commons, tags = self._query, self._scope(), self._tags
+        typing = self.query_one("#query", Input).has_focus
+
+        def find(replica: Replica) -> array[int]:
+            return replica.select(query, commons=commons, tags=tags, typing=typing).ids
+
+        def count(replica: Replica) -> Facets:
+            return replica.facets(query, commons=commons, tags=tags, typing=typing)
+
+        try:
+            ids = await self.context.desk.search.run(find)
+            entry_list = self.query_one(EntryList)
+            entry_list.terms = search_terms(query)
+            entry_list.set_ids(ids, keep_place=keep_place)
+            self._looked = True
+            self._show_total()
+            self._show_emptiness()
+            self._show_tags(await self.context.desk.search.run(count))
+        except P2PCommonsError as error:
+            self.app.notify(str(error), severity="error", markup=False)
+
+    def _scope(self) -> tuple[bytes, ...]:
+        return () if self._commons is None else (self._commons,)
+
+    def _show_total(self) -> None:
+        entry_list = self.query_one(EntryList)
+        parts = [f"#{tag}" for tag in self._tags]
+        parts.append(wording.count(entry_list.row_count, "entry", "entries"))
+        if entry_list.marks:
+            parts.append(f"{len(entry_list.marks)} marked")
+        self.query_one("#total", Static).update(f" {self.context.glyphs.dot} ".join(parts))
+
+    def _show_tags(self, facets: Facets) -> None:
+        most = max((row.count for row in facets.tags), default=1)
+        shown = [Choice(tag, f"#{tag}", "shown", chosen=True) for tag in self._tags]
+        shown += [
+            Choice(row.tag, f"#{row.tag}", f"{row.count:,}", bar=row.count / most)
+            for row in facets.tags[:TAGS_SHOWN_MAX]
+            if row.tag not in self._tags
+        ]
+        self.query_one("#tags", ChoiceList).set_choices(shown)
+
+    def _show_emptiness(self) -> None:
+        """Offer what helps when there is nothing in the list."""
+        entry_list = self.query_one(EntryList)
+        welcome = self.query_one(Welcome)
+        empty = self._looked and entry_list.row_count == 0
+        had_focus = entry_list.has_focus or welcome.has_focus_within
+        filtered = bool(self._query.strip() or self._tags)
+        if empty:
+            welcome.show(list_is_empty(self.context.news, self._commons, filtered=filtered))
+        if welcome.display != empty:
+            welcome.display = empty
+            entry_list.display = not empty
+            if had_focus:
+                self._focus_middle()
+
+    # What the person does
+
+    @on(Input.Changed, "#query")
+    def query_typed(self, event: Input.Changed) -> None:
+        """Search when the fingers rest."""
+        if event.value != self._query:
+            self._query = event.value
+            self._select(pause=TYPING_PAUSE_SECONDS)
+
+    @on(Input.Submitted, "#query")
+    def query_done(self) -> None:
+        """Go down to the results."""
+        self.query_one(EntryList).focus()
+
+    def action_search(self) -> None:
+        """Put the cursor into the query; the place in the list is remembered."""
+        if not self._query:
+            self._place_before = self.query_one(EntryList).place()
+        self.query_one("#query", Input).focus()
+
+    def action_facets(self) -> None:
+        """Go to the side, which is a drawer on a narrow screen, and back."""
+        if self.has_class("-drawer"):
+            self._close_drawer()
+        else:
+            self.add_class("-drawer")
+            self.query_one("#tags" if self._tags else "#commons", ChoiceList).focus()
+
+    def action_back(self) -> None:
+        """One step back: out of the drawer, the marks, the query, the tags."""
+        entry_list = self.query_one(EntryList)
+        if self.has_class("-drawer") or self.query_one("#side").has_focus_within:
+            self._close_drawer()
+        elif entry_list.marks:
+            entry_list.clear_marks()
+        elif self._query or self.query_one("#query", Input).has_focus:
+            self._clear_query()
+        elif self._tags:
+            self._tags = ()
+            self._select()
+
+    @work(exclusive=True, group="select")
+    async def _clear_query(self) -> None:
+        """Empty the query and go back to where the search began."""
+        self._query = ""
+        self.query_one("#query", Input).value = ""
+        place, self._place_before = self._place_before, None
+        entry_list = self.query_one(EntryList)
+        entry_list.focus()
+        await self._look(keep_place=False)
+        if place is not None:
+            entry_list.restore(place)
+
+    def _close_drawer(self) -> None:
+        self.remove_class("-drawer")
+        self._focus_middle()
+
+    def _focus_middle(self) -> None:
+        entry_list = self.query_one(EntryList)
+        if entry_list.display:
+            entry_list.focus()
+        else:
+            self.query_one(Welcome).focus_choices()
+
+    @on(ChoiceList.Chosen, "#commons")
+    def commons_chosen(self, event: ChoiceList.Chosen) -> None:
+        """Show one commons, or all."""
+        self._close_drawer()
+        if event.choice.key == START:
+            self.action_commons()
+        else:
+            key = event.choice.key
+            self.show_commons(None if key == ALL else bytes.fromhex(key))
+
+    def show_commons(self, commons: bytes | None) -> None:
+        """Show one commons, or all with None."""
+        self._commons = commons
+        self.context.news.selected = commons
+        self._tags = ()
+        self._show_commons()
+        self._select()
+        self.app.post_message(SelectedCommons())
+
+    @on(ChoiceList.Chosen, "#tags")
+    def tag_chosen(self, event: ChoiceList.Chosen) -> None:
+        """Narrow the view by a tag, or widen it again."""
+        self.show_tag(event.choice.key)
+
+    def show_tag(self, tag: str) -> None:
+        """Narrow the view by a tag; by one that is there already, widen it again."""
+        if tag in self._tags:
+            self._tags = tuple(each for each in self._tags if each != tag)
+        else:
+            self._tags = (*self._tags, tag)
+        self._select()
+
+    @on(EntryList.PagesNeeded)
+    def pages_needed(self, event: EntryList.PagesNeeded) -> None:
+        """Read rows for the list."""
+        self._fetch(event.generation, event.rowids)
+
+    @work(group="rows")
+    async def _fetch(self, generation: int, rowids: tuple[int, ...]) -> None:
+        entry_list = self.query_one(EntryList)
+        if generation == entry_list.generation:
+            rows = await self.context.desk.read.run(
+                lambda replica: shaping.entry_lines(replica, rowids)
+            )
+            entry_list.supply(generation, rows)
+
+    @on(EntryList.Moved)
+    def cursor_moved(self, event: EntryList.Moved) -> None:
+        """Let the preview follow."""
+        self.query_one(Preview).follow(event.row)
+
+    @on(EntryList.Marked)
+    def marks_changed(self) -> None:
+        """Say how many are marked."""
+        self._show_total()
+
+    @on(EntryList.Opened)
+    def opened(self, event: EntryList.Opened) -> None:
+        """Read the entry."""
+        self.open_reader(event.row)
+
+    def current(self) -> EntryLine | None:
+        """The entry under the cursor."""
+        return self.query_one(EntryList).row
+
+    def chosen(self) -> tuple[int, ...]:
+        """Row ids of the marked entries, else of the one under the cursor."""
+        entry_list = self.query_one(EntryList)
+        if entry_list.marks:
+            return tuple(sorted(entry_list.marks))
+        return (entry_list.row.rowid,) if entry_list.row else ()
+
+    def chosen_done(self) -> None:
+        """The marked entries have been acted on."""
+        self.query_one(EntryList).clear_marks()
+
+
+def search_terms(query: str) -> tuple[str, ...]:
+    """The words of a query to be pointed out in titles, folded for comparison."""
+    terms = (word.strip('"').casefold() for word in query.split())
+    plain = (term for term in terms if len(term) > 1)
+    return tuple(term for term in plain if not term.startswith(("-", "#", "tag:", "by:")))

@@ -1,0 +1,149 @@
+"""The façade's records turned into what the screens show. Runs in a lane, never on the screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from p2pcommons.model.glance import four_words
+from p2pcommons.model.ids import display_name
+from p2pcommons.tui import wording
+from p2pcommons.tui.records import (
+    CommonsLine,
+    EntryLine,
+    EntryPage,
+    Me,
+    Overview,
+    Tagger,
+    VersionLine,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from p2pcommons.replica import Replica
+    from p2pcommons.store import CommonsRow, EntryDetail, EntryRow, VersionRow
+
+MISSING_TITLE = "(this text has not arrived yet)"
+UNTITLED = "(without a title)"
+
+
+def overview(replica: Replica) -> Overview:
+    """Commons, person and what is only here."""
+    version = replica.data_version()
+    identity = replica.identity
+    me = None
+    if identity is not None:
+        me = Me(identity.author, identity.name, identity.shown, identity.words_unconfirmed)
+    lines = tuple(_commons_line(replica, row) for row in replica.commons())
+    return Overview(version, me, lines, replica.only_here())
+
+
+def entry_lines(replica: Replica, rowids: Sequence[int]) -> tuple[EntryLine, ...]:
+    """The rows of a page of a list."""
+    me = my_author(replica)
+    return tuple(entry_line(row, me) for row in replica.rows(rowids))
+
+
+def entry_line(row: EntryRow, me: bytes | None) -> EntryLine:
+    """One row of a list."""
+    return EntryLine(
+        rowid=row.rowid,
+        entry=row.id,
+        commons=row.commons,
+        title=MISSING_TITLE if row.missing else row.title or UNTITLED,
+        who=display_name(row.name, row.author),
+        when=min(row.claimed_at, row.received_at),
+        tags=row.tags,
+        host=_host(row.url),
+        form=row.form or "",
+        heads=row.heads,
+        mine=row.author == me,
+    )
+
+
+def entry_page(replica: Replica, commons: bytes, entry: bytes) -> EntryPage:
+    """Everything about one entry. Raises UserError(NOT_FOUND)."""
+    me = my_author(replica)
+    detail = replica.entry(commons, entry)
+    versions = {row.id: version_line(row, me) for row in detail.versions}
+    heads = tuple(versions[head] for head in detail.heads if head in versions)
+    taggers = tuple(
+        Tagger(
+            tag,
+            tuple(display_name(person.name, person.author) for person in people),
+            any(person.author == me for person in people),
+        )
+        for tag, people in detail.taggers
+    )
+    return EntryPage(
+        line=entry_line(detail.row, me),
+        heads=heads,
+        versions=tuple(versions.values()),
+        taggers=taggers,
+        holders=detail.holders,
+        licence=detail.licence or replica.commons_row(commons).licence,
+        excerpt=detail.excerpt or "",
+        dated=detail.dated or 0,
+        withdrawn=_withdrawn_words(replica, detail) if detail.row.withdrawn else "",
+    )
+
+
+def version_line(row: VersionRow, me: bytes | None) -> VersionLine:
+    """One version of an entry."""
+    return VersionLine(
+        version=row.id,
+        who=display_name(row.name, row.author),
+        when=row.claimed_at,
+        received=row.received_at,
+        title=MISSING_TITLE if row.missing else row.title or UNTITLED,
+        text=row.text or "",
+        url=row.url or "",
+        form=row.form or "",
+        language=row.language or "",
+        licence=row.licence or "",
+        note=row.edit_note or "",
+        parents=tuple(row.parents),
+        mine=row.author == me,
+        head=row.is_head,
+        withdrawn=row.withdrawn,
+        missing=row.missing,
+    )
+
+
+def my_author(replica: Replica) -> bytes | None:
+    """The key of the person on this machine, if there is one."""
+    identity = replica.identity
+    return None if identity is None else identity.author
+
+
+def _commons_line(replica: Replica, row: CommonsRow) -> CommonsLine:
+    digest = replica.digest(row.id)
+    return CommonsLine(
+        commons=row.id,
+        title=row.title or row.title_hint or "(not received yet)",
+        purpose=row.purpose or "",
+        licence=row.licence or "",
+        entries=row.entries,
+        count=digest.count,
+        words=four_words(digest.fingerprint) if digest.count else (),
+        arrived=row.title is not None,
+        unsupported=row.unsupported or "",
+    )
+
+
+def _withdrawn_words(replica: Replica, detail: EntryDetail) -> str:
+    if not detail.withdrawals:
+        return "Withdrawn by its author."
+    last = max(detail.withdrawals, key=lambda each: each.claimed_at)
+    who = replica.name_of(detail.row.commons, last.author)
+    return f"Withdrawn by {who} on {wording.date(last.claimed_at)}."
+
+
+def _host(url: str | None) -> str:
+    if not url:
+        return ""
+    try:
+        return (urlsplit(url).hostname or "").removeprefix("www.")
+    except ValueError:
+        return ""

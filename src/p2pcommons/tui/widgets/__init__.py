@@ -1,0 +1,1 @@
+"""Widgets of the screens. They show frozen values and post messages; none reads the store."""

@@ -1,0 +1,173 @@
+"""The lines above and below every screen: where one is, and how things stand.
+
+The status line says in words what the network does, how many of one's own
+contributions no other node holds, and the four words of the replica.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from p2pcommons.tui import wording
+from p2pcommons.tui.look import FULL, Glyphs
+from p2pcommons.tui.typed import app_of
+from p2pcommons.tui.widgets.cells import clip
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.style import Style
+    from textual import events
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A main screen: the key that leads there, its name, the mode it is."""
+
+    key: str
+    name: str
+    mode: str
+
+
+class TopBar(Widget):
+    """Name of the program, the main screens that exist, and a notice at the right."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "top-bar--name",
+        "top-bar--tab",
+        "top-bar--here",
+        "top-bar--notice",
+    }
+
+    DEFAULT_CSS = """
+    TopBar {
+        height: 1;
+        dock: top;
+        background: $surface;
+        & > .top-bar--name { color: $primary; text-style: bold; }
+        & > .top-bar--tab { color: $muted; }
+        & > .top-bar--here { color: $foreground; background: $cursor; text-style: bold; }
+        & > .top-bar--notice { color: $accent; }
+    }
+    """
+
+    def __init__(self, tabs: Sequence[Tab], here: str, notice: str = "") -> None:
+        super().__init__()
+        self._tabs = tuple(tabs)
+        self._here = here
+        self._notice = notice
+        self._places: list[tuple[int, int, str]] = []
+
+    def on_click(self, event: events.Click) -> None:
+        """Go to the screen whose tab was clicked."""
+        for start, end, key in self._places:
+            if start <= event.x < end:
+                app_of(self).simulate_key(key)
+
+    def render_line(self, y: int) -> Strip:  # noqa: ARG002
+        """The whole bar."""
+        base = self.rich_style
+        width = self.size.width
+        segments = [Segment(" p2pcommons  ", base + self._part("name"))]
+        at = cell_len(segments[0].text)
+        self._places = []
+        for tab in self._tabs:
+            words = f" {tab.key} {tab.name} "
+            look = "here" if tab.mode == self._here else "tab"
+            segments += [Segment(words, base + self._part(look)), Segment(" ", base)]
+            self._places.append((at, at + cell_len(words), tab.key))
+            at += cell_len(words) + 1
+        notice = clip(self._notice, max(0, width - at - 3))
+        segments.append(Segment(" " * max(1, width - at - cell_len(notice) - 1), base))
+        segments.append(Segment(notice, base + self._part("notice")))
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def _part(self, name: str) -> Style:
+        return self.get_component_rich_style(f"top-bar--{name}", partial=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How things stand, in words: what the status line shows.
+
+    `level` is off, alone, busy, equal or trouble; `network` the sentence for it;
+    `words` the four words of the replica, empty without a commons.
+    """
+
+    level: str = "off"
+    network: str = "network off"
+    only_here: int = 0
+    seed_waiting: bool = False
+    words: tuple[str, ...] = ()
+
+
+class StatusLine(Widget):
+    """The standing of this node, one line; shortened from the least important end."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "status-line--equal",
+        "status-line--busy",
+        "status-line--quiet",
+        "status-line--trouble",
+        "status-line--mine",
+        "status-line--words",
+    }
+
+    DEFAULT_CSS = """
+    StatusLine {
+        height: 1;
+        dock: bottom;
+        background: $panel;
+        & > .status-line--equal { color: $success; }
+        & > .status-line--busy { color: $secondary; }
+        & > .status-line--quiet { color: $muted; }
+        & > .status-line--trouble { color: $error; }
+        & > .status-line--mine { color: $warning; }
+        & > .status-line--words { color: $foreground; text-style: italic; }
+    }
+    """
+
+    standing: reactive[Standing] = reactive(Standing())
+
+    def __init__(self, glyphs: Glyphs = FULL) -> None:
+        super().__init__()
+        self._glyphs = glyphs
+
+    def render_line(self, y: int) -> Strip:  # noqa: ARG002
+        """State, what is only here, the words that wait, the four words."""
+        base = self.rich_style
+        width = self.size.width
+        standing = self.standing
+        looks = {"equal": "equal", "busy": "busy", "trouble": "trouble"}
+        look = looks.get(standing.level, "quiet")
+        signs = {"equal": self._glyphs.on, "busy": self._glyphs.half, "trouble": self._glyphs.warn}
+        sign = signs.get(standing.level, self._glyphs.off)
+        right = " ".join(standing.words)
+        parts = [(f" {sign} {standing.network}", look)]
+        if standing.only_here:
+            parts.append((wording.only_here(standing.only_here), "mine"))
+        if standing.seed_waiting:
+            parts.append(("24 words not confirmed: W", "mine"))
+        segments: list[Segment] = []
+        room = width - cell_len(right) - 3
+        for index, (words, part) in enumerate(parts):
+            gap = f" {self._glyphs.dot} " if index else ""
+            shown = clip(words, room - len(gap))
+            if len(shown) < min(8, len(words)):
+                break
+            segments.append(Segment(gap, base + self._part("quiet")))
+            segments.append(Segment(shown, base + self._part(part)))
+            room -= len(gap) + cell_len(shown)
+        segments.append(Segment(" " * (max(0, room) + 1), base))
+        segments.append(Segment(f" {right} ", base + self._part("words")))
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def _part(self, name: str) -> Style:
+        return self.get_component_rich_style(f"status-line--{name}", partial=True)
