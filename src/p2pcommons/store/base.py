@@ -25,6 +25,7 @@ class StorePart:
     def _writing(self, *, durable: bool = False) -> Generator[sqlite3.Connection]:
         try:
             with self._database.writing(durable=durable) as connection:
+                self._interner.begin()
                 yield connection
         except BaseException:
             self._interner.forget()

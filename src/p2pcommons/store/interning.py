@@ -1,7 +1,8 @@
 """Small integers in place of keys and words that stand in many rows.
 
-What is interned is never removed, so an integer read once stays right in every process. A
-transaction that is rolled back takes its new integers with it: then `forget`.
+Authors, devices and commons are never removed, so their integer once read stays right in every
+process. Tags are: withdrawn words must not live on there, so they are remembered only while one
+transaction lasts. One that is rolled back takes its new integers with it: then `forget`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ class Interner:
         self._devices: dict[tuple[int, bytes], int] = {}
         self._commons: dict[bytes, int] = {}
         self._tags: dict[str, int] = {}
+
+    def begin(self) -> None:
+        """Drop what another process may have removed since the last transaction."""
+        self._tags.clear()
 
     def forget(self) -> None:
         """Drop what is remembered, after a transaction that did not happen."""

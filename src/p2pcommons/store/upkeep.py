@@ -39,6 +39,7 @@ class UpkeepPart(StorePart):
             erased += bodies
         if erased:
             with self._writing() as connection:
+                connection.execute("DELETE FROM tag WHERE rowid NOT IN (SELECT tag FROM tagging)")
                 start_forgetting(connection)
             going_on = True
             while going_on:
