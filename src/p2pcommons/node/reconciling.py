@@ -52,7 +52,12 @@ class _Schedule:
     session: trio.CancelScope | None = None
     we_opened: bool = False
     finished: trio.Event = field(default_factory=trio.Event)
-    """Set, and replaced, whenever a session with this peer ends."""
+    """Set, and replaced, whenever a session with this peer ends or could not begin."""
+
+    def release_waiting(self) -> None:
+        """Wake those who wait for a session to end."""
+        finished, self.finished = self.finished, trio.Event()
+        finished.set()
 
 
 class Reconciling:
@@ -157,6 +162,7 @@ class Reconciling:
         except NetworkError as error:
             log.debug("no session with %s: %s", peer_id, error)
             self._retry(schedule)
+            schedule.release_waiting()
 
     async def _answer(self, stream: FrameStream) -> None:
         """Serve a session that a peer opened, unless ours goes on."""
@@ -186,16 +192,16 @@ class Reconciling:
             finally:
                 if schedule.session is scope:
                     schedule.session = None
-                    self._after(stream.peer_id, schedule, driver)
+                    schedule.release_waiting()
         if scope.cancelled_caught:
-            await stream.reset()
+            await stream.reset()  # the rival session goes on, and plans what comes after it
+        else:
+            self._after(stream.peer_id, schedule, driver)
 
     def _after(self, peer_id: str, schedule: _Schedule, driver: SessionDriver) -> None:
         """Count what happened, plan the next session, and wake those who wait for this one."""
         peer = self._context.state.peer(peer_id)
         peer.sessions += 1
-        finished, schedule.finished = schedule.finished, trio.Event()
-        finished.set()
         if driver.fault is not None:
             self.blame(peer_id, driver.fault)
             return
@@ -203,7 +209,8 @@ class Reconciling:
             self._tasks.start_soon(self.on_shared, peer_id)
         if driver.received:
             self.soon(PASS_ON_SECONDS, besides=peer_id)
-        outcomes = [each.result.outcome for each in peer.exchanges.values() if each.result]
+        results = [peer.exchange(commons).result for commons in peer.shared or ()]
+        outcomes = [None if result is None else result.outcome for result in results]
         if driver.ended is EndReason.COMPLETE and all(
             outcome in (Outcome.EQUAL, Outcome.UNSUPPORTED) for outcome in outcomes
         ):
