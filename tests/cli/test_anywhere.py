@@ -120,7 +120,7 @@ def test_home_unset_means_the_folder_of_the_account(tmp_path: Path) -> None:
     environment = {
         name: value
         for name, value in os.environ.items()
-        if name not in ("HOME",) and not name.startswith(("XDG_", "P2PCOMMONS_"))
+        if name != "HOME" and not name.startswith(("XDG_", "P2PCOMMONS_"))
     }
     done = subprocess.run(
         [PROGRAM, "paths", "--json"],

@@ -101,7 +101,7 @@ def test_without_a_terminal_the_words_are_printed_and_wait(empty: Any) -> None:
     doctor = empty("doctor", "--json")
     assert doctor.code == 1
     wrong = [check for check in doctor.json["items"] if not check["ok"]]
-    assert ["words"] == [check["check"] for check in wrong]
+    assert [check["check"] for check in wrong] == ["words"]
     shown = empty.json("words")
     assert shown["words"] == [card[number] for number in range(1, 25)]
     assert shown["words_unconfirmed"] is True

@@ -64,7 +64,7 @@ def failure_of(error: BaseException) -> Failure | None:
     if isinstance(error, RejectedError):
         return _of(ErrorCode.REFUSED, str(error))
     if isinstance(error, NetworkError):
-        return _of(ErrorCode.UNREACHABLE, str(error))
+        return _of(ErrorCode.FAILED, str(error))
     if isinstance(error, TerminatedError):
         return Failure(INTERRUPTED, "terminated", EXIT_TERMINATED)
     if isinstance(error, KeyboardInterrupt | click.Abort):

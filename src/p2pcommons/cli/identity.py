@@ -140,7 +140,7 @@ def _create(invocation: Invocation, replica: Replica, name: str | None) -> Reply
             {**_fields(identity), "words_unconfirmed": False, "words": list(made)}
         )
         replica.confirm_words()
-        return Reply({}, written=True)
+        return Reply({})
     if invocation.asks:
         invocation.out.say(f"you are {_shown(identity)}")
         _show_card(invocation, made)

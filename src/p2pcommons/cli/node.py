@@ -71,11 +71,16 @@ def run(
     background: bool,
     watch_fd: int | None,
 ) -> Reply:
-    """Run the node in this terminal until it is stopped."""
+    """Run the node in this terminal until it is stopped.
+
+    With --json the object that `node status` gives is written once it listens.
+    """
     from p2pcommons.node import run_node
 
     def ready(status: Json) -> None:
-        if not background:
+        if invocation.json:
+            invocation.out.write_object(status)
+        elif not background:
             for line in status_lines(status):
                 invocation.out.say(line)
 

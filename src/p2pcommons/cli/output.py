@@ -29,8 +29,7 @@ class Reply:
     """What a command answers.
 
     `fields` is the JSON object without its version. `lines` is the same for a person, `next_steps`
-    what a person may do now; `chunks` is data that goes to stdout as it is (an export). `written`
-    says that the command has written its object itself.
+    what a person may do now; `chunks` is data that goes to stdout as it is (an export).
     """
 
     fields: Mapping[str, object]
@@ -38,7 +37,6 @@ class Reply:
     next_steps: tuple[str, ...] = ()
     exit_code: int = 0
     chunks: Iterable[bytes] = ()
-    written: bool = False
 
 
 class Output:
@@ -47,6 +45,7 @@ class Output:
     def __init__(self) -> None:
         self.json = False
         self._progress_shown = False
+        self._object_written = False
         for stream in (sys.stdout, sys.stderr):
             # What the terminal cannot show must not end the program.
             with contextlib.suppress(AttributeError):
@@ -56,8 +55,7 @@ class Output:
         """Write a command's answer: data, then what a person may do next."""
         self.end_progress()
         if self.json:
-            if not reply.written:
-                self.write_object(reply.fields)
+            self.write_object(reply.fields)
             return
         for chunk in reply.chunks:
             _write_bytes(chunk)
@@ -72,7 +70,10 @@ class Output:
         _write(sys.stdout, text + "\n")
 
     def write_object(self, fields: Mapping[str, object]) -> None:
-        """Write the one JSON object of this run to stdout."""
+        """Write the one JSON object of this run to stdout; any further one is dropped."""
+        if self._object_written:
+            return
+        self._object_written = True
         _write(sys.stdout, json.dumps({"v": JSON_VERSION, **fields}, ensure_ascii=True) + "\n")
         self.flush()
 
