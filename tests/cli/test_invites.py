@@ -1,0 +1,91 @@
+"""`invite` and `join` without a node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def newcomer(ana: Any, tmp_path: Path) -> Any:
+    rui = type(ana)(tmp_path / "rui")
+    rui.json("init", "--name", "Rui")
+    return rui
+
+
+def test_an_invite_needs_no_node_and_says_that_its_addresses_are_not_in_use(ana: Any) -> None:
+    done = ana("invite", "--json")
+    made = done.json
+    assert made["invite"] == made["invite"].upper()
+    assert len(made["invite"]) <= 180
+    assert made["stale"] is True
+    assert made["note"] in done.err
+    assert ana("invite").out == made["invite"] + "\n"
+
+
+def test_join_keeps_commons_and_addresses_and_says_what_comes_next(
+    ana: Any, tmp_path: Path
+) -> None:
+    invite = ana.json("invite", "Sun kitchen")
+    rui = newcomer(ana, tmp_path)
+    done = rui("join", invite["invite"])
+    assert done.code == 0
+    assert "node start" in done.err
+    assert rui.json("commons", "list")["items"][0]["title"] == "Sun kitchen"
+    again = rui.json("join", invite["invite"])
+    assert again["already"] is True
+    assert again["commons"] == invite["commons"]
+    assert rui.json("peers")["items"][0]["peer_id"] == again["inviter"]
+    assert len(rui.json("commons", "list")["items"]) == 1
+
+
+def test_case_spaces_dashes_and_line_breaks_do_not_matter(ana: Any, tmp_path: Path) -> None:
+    invite = ana.json("invite")
+    text = invite["invite"]
+    rui = newcomer(ana, tmp_path)
+    pieces = [text[start : start + 7].lower() for start in range(0, len(text), 7)]
+    for line in (pieces, ["-".join(pieces)], [" ".join(pieces) + "\n"], ["\n".join(pieces)]):
+        assert rui.json("join", *line)["commons"] == invite["commons"]
+    assert rui.json("join", "-", stdin="\n".join(pieces))["already"] is True
+
+
+def test_a_wrong_invite_is_a_mistake(ana: Any) -> None:
+    text = ana.json("invite")["invite"]
+    for wrong in ("hello", text[:-4], ("A" if text[5] != "A" else "B").join((text[:5], text[6:]))):
+        assert ana.error("join", wrong)[:2] == (2, "usage"), wrong
+    assert ana.error("join")[0] == 2
+
+
+def test_join_that_waits_in_vain_ends_with_6_and_the_object(ana: Any, tmp_path: Path) -> None:
+    invite = ana.json("invite")
+    rui = newcomer(ana, tmp_path)
+    done = rui("join", "--wait", "0.2", invite["invite"], "--json")
+    assert done.code == 6
+    assert done.json["equal"] is False
+    assert done.json["commons"] == invite["commons"]
+    assert "no node is running" in done.err
+
+
+def test_a_terminal_shows_the_invite_as_a_qr_code(ana: Any, terminal: Callable[..., Any]) -> None:
+    shown = terminal("--home", str(ana.path), "invite")
+    seen = shown.end()
+    assert shown.code == 0
+    assert "█" in seen
+    assert ana.json("invite")["invite"] in seen.replace("\r\n", "\n")
+    assert "█" not in ana("invite").err
+
+
+def test_peers_are_noted_and_forgotten_without_a_node(ana: Any) -> None:
+    peer = "12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"
+    added = ana.json("peers", "add", f"/ip4/192.0.2.7/tcp/4001/p2p/{peer}")
+    assert added["peer_id"] == peer
+    known = ana.json("peers")["items"]
+    assert [each["peer_id"] for each in known] == [peer]
+    assert known[0]["connected"] is False
+    assert known[0]["addresses"] == ["/ip4/192.0.2.7/tcp/4001"]
+    assert ana.error("peers", "add", "/ip4/192.0.2.7/tcp/4001")[0] == 2
+    assert ana.error("peers", "remove", "nobody-here")[0] == 3
+    assert ana.json("peers", "remove", peer[-8:])["peer_id"] == peer
+    assert ana.json("peers")["items"] == []
