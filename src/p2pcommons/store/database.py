@@ -28,7 +28,7 @@ WAIT_SECONDS = 10.0
 """As long as a writer waits for another process before it gives up."""
 
 READ_WAIT_MS = 5_000
-"""Readers wait only while another process recovers or removes the write-ahead log."""
+"""Whoever opens or reads waits only while another process recovers or removes the log."""
 
 WAL_PAGES = 1_000
 """A durable commit pays for the pages others left in the log; larger logs made it slower."""
@@ -90,7 +90,6 @@ class Database:
         with self.translated():
             connection = self._connect()
             try:
-                connection.execute(f"PRAGMA busy_timeout = {READ_WAIT_MS}")
                 yield connection
             finally:
                 connection.close()
@@ -156,7 +155,6 @@ class Database:
         connection = self._connect()
         try:
             self._migrate(connection, migrations)
-            connection.execute(f"PRAGMA busy_timeout = {READ_WAIT_MS}")
             connection.execute("PRAGMA query_only = ON")
         except BaseException:
             connection.close()
@@ -168,6 +166,7 @@ class Database:
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("PRAGMA busy_timeout = 0")  # `_patiently` waits, and is fair
         self._writer, self._durable = connection, None
         return connection
 
@@ -176,7 +175,7 @@ class Database:
         connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode={mode}",
             uri=True,
-            timeout=0,
+            timeout=READ_WAIT_MS / 1_000,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=512,
