@@ -74,7 +74,7 @@ def connect(nodes: Sequence[Home], addresses: Sequence[str], shape: str) -> str:
     degrees = [sum(number in edge for edge in EDGES[shape]) for number in range(NODES)]
     seconds = wait_until(
         "every edge connected",
-        lambda: all(home.connected() >= need for home, need in zip(nodes, degrees, strict=True)),
+        lambda: all(home.connected() == need for home, need in zip(nodes, degrees, strict=True)),
         60,
     )
     took, count, _ = wait_equal(nodes, commons, 60)
@@ -118,7 +118,9 @@ def ring(
         time.sleep(chance.uniform(0.0, 3.0))
         nodes[victim].kill()
         for process in itertools.chain.from_iterable(adding):
-            process.wait()
+            _, words = process.communicate()
+            if process.returncode != 0:
+                raise RuntimeError(f"an entry was refused: {words.decode(errors='replace')}")
         others = [home for place, home in enumerate(nodes) if place != victim]
         four, _, _ = wait_equal(others, commons, 90)
         nodes[victim].start(listen=addresses[victim])
@@ -138,6 +140,7 @@ def start_adding(home: Home, commons: str, number: int) -> list[subprocess.Popen
             ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
         for place in range(ADDS_EACH)
     ]
