@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, cast
 
 from p2pcommons.model.kinds import parse_body
-from p2pcommons.store.entry_writes import address_number
+from p2pcommons.store.entry_folds import address_number
 from p2pcommons.store.replica_set import fingerprint_of_sum
 from p2pcommons.store.schema import DISOWNED, ENTRY_WITHDRAWN, LISTED, MIGRATIONS, SILENT, WITHDRAWN
 from p2pcommons.store.search_text import change_texts, search_text

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from p2pcommons.model.kinds import COMMONS, DEFAULT_LICENCE, PUBLIC, CommonsBody, parse_body
 from p2pcommons.store.base import StorePart
-from p2pcommons.store.entry_writes import drop_entries
+from p2pcommons.store.entry_folds import drop_entries
 from p2pcommons.store.ingest import ROWID_FLOOR, next_rowid
 from p2pcommons.store.interning import peer_number
 from p2pcommons.store.records import CommonsRow

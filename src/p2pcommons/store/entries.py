@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from p2pcommons.model.addresses import same_address_key
 from p2pcommons.model.kinds import ENTRY, EntryBody, parse_body
-from p2pcommons.store.entry_writes import address_number
+from p2pcommons.store.entry_folds import address_number
 from p2pcommons.store.records import EntryDetail, EntryRow, Found, Person, VersionRow, Withdrawal
 from p2pcommons.store.rows import chunks
 from p2pcommons.store.schema import ENTRY_WITHDRAWN

@@ -17,7 +17,7 @@ from p2pcommons.model.kinds import (
     CommonsBody,
     ProfileBody,
 )
-from p2pcommons.store.entry_writes import drop_entries, fold_entries
+from p2pcommons.store.entry_folds import drop_entries, fold_entries
 from p2pcommons.store.interning import peer_number
 from p2pcommons.store.records import IngestResult
 from p2pcommons.store.rows import Stored, select_in

@@ -70,7 +70,7 @@ _FIRST: Final = (
          PRIMARY KEY(commons, peer)) WITHOUT ROWID""",
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     # --- views ---------------------------------------------------------------------------------
-    # An entry's rowid begins with its second, so that rowid order is list order (entry_writes).
+    # An entry's rowid begins with its second, so that rowid order is list order (entry_folds).
     # `due` is set where it claimed to be from far ahead, `address` is the number of its url.
     """CREATE TABLE entry(
          rowid INTEGER PRIMARY KEY, first INTEGER NOT NULL UNIQUE, commons INTEGER NOT NULL,

@@ -1,6 +1,6 @@
 """From a query to the rowids of entries, newest first, without ranking all that matches.
 
-Rowid order is list order (entry_writes), so the full text, the tag index and the table of entries
+Rowid order is list order (entry_folds), so the full text, the tag index and the table of entries
 are all walked in the order in which people read them, and a limit stops the walk.
 """
 
