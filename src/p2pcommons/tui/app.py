@@ -7,6 +7,7 @@ It polls the store's version and the node's status in lanes, keeps the newest st
 from __future__ import annotations
 
 import random
+import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
@@ -65,11 +66,12 @@ class CommonsApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "mode('browse')", "Browse", id="app.browse", show=False),
         Binding("2", "mode('network')", "Network", id="app.network", show=False),
-        Binding("question_mark,f1", "help", "Help", id="app.help", key_display="?"),
+        Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
+        Binding("f1", "help", "Help", id="app.help-too"),
         Binding("g", "go_to", "Go to…", id="app.go-to", show=False),
         Binding("z", "zoom", "Zoom this pane", id="app.zoom", show=False),
         Binding("f5", "look", "Look again", id="app.look", show=False),
-        Binding("ctrl+w", "words", "Your 24 words", id="app.words", show=False),
+        Binding("W", "words", "Your 24 words", id="app.words", show=False),
         Binding("ctrl+q", "quit", "Quit", id="app.quit", show=False),
     ]
 
@@ -99,6 +101,11 @@ class CommonsApp(App[int]):
     def get_css_variables(self) -> dict[str, str]:
         """Our variables, also under themes that do not know them."""
         return {**look.FALLBACK_VARIABLES, **super().get_css_variables()}
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Function keys are written as on the keyboard."""
+        shown = super().get_key_display(binding)
+        return shown.upper() if re.fullmatch(r"f\d+", shown) else shown
 
     def on_mount(self) -> None:
         """Open the product, or ask for a name first."""

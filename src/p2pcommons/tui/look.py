@@ -32,6 +32,7 @@ DARK = Theme(
         "cursor": "#2b3a2e",
         "cursor-idle": "#22282b",
         "link": "#7fb5c8",
+        "share": "#4f6b4a",
         "block-cursor-background": "#2b3a2e",
         "block-cursor-foreground": "#eef2ea",
         "block-cursor-text-style": "none",
@@ -73,6 +74,7 @@ LIGHT = Theme(
         "cursor": "#d9e6d2",
         "cursor-idle": "#e9e9e0",
         "link": "#2c6480",
+        "share": "#b5c9ae",
         "block-cursor-background": "#d9e6d2",
         "block-cursor-foreground": "#23282c",
         "block-cursor-text-style": "none",
@@ -101,6 +103,7 @@ FALLBACK_VARIABLES = {
     "cursor": "#3a4048",
     "cursor-idle": "#2a2e34",
     "link": "#7fb5c8",
+    "share": "#5a6a70",
 }
 """Our variables under a theme that does not know them."""
 

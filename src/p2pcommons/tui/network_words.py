@@ -39,18 +39,21 @@ def node_lines(status: NodeStatus, mode: str, trouble: str, now: int) -> list[st
     return lines
 
 
-def commons_lines(overview: Overview, status: NodeStatus, now: int) -> list[str]:
-    """Each commons: how much is here, its four words, how it stands with each connected peer."""
+def commons_lines(overview: Overview, status: NodeStatus, now: int) -> list[tuple[str, str]]:
+    """Each commons: how much is here, its four words, how it stands with each connected peer.
+
+    Lines as (words, look); looks are title, plain, words, good and gap.
+    """
     standing = {commons.commons: commons for commons in status.commons}
     connected = {peer.peer_id for peer in status.connected}
-    lines: list[str] = []
+    lines: list[tuple[str, str]] = []
     for line in overview.commons:
-        lines.append(line.title)
-        held = wording.count(line.count, "contribution")
-        lines.append(f"  {held}   {' '.join(line.words)}".rstrip())
-        known = standing.get(line.commons.hex())
-        lines += [f"  {told}" for told in _pairs(known, connected, now)]
-        lines.append("")
+        lines.append((line.title, "title"))
+        lines.append((wording.count(line.count, "contribution"), "plain"))
+        if line.words:
+            lines.append((" ".join(line.words), "words"))
+        lines += _pairs(standing.get(line.commons.hex()), connected, now)
+        lines.append(("", "gap"))
     return lines[:-1]
 
 
@@ -120,11 +123,14 @@ def sync_sentence(reply: Mapping[str, object]) -> str:
     return f"{state} with {wording.count(len(peers), 'peer')}: {received:,} received, {sent:,} sent"
 
 
-def _pairs(known: CommonsStatus | None, connected: set[str], now: int) -> list[str]:
+def _pairs(known: CommonsStatus | None, connected: set[str], now: int) -> list[tuple[str, str]]:
     if known is None:
         return []
     return [
-        f"{pair_words(pair, now)} with {short_peer(pair.peer_id)}"
+        (
+            f"{pair_words(pair, now)} with {short_peer(pair.peer_id)}",
+            "good" if pair.equal else "plain",
+        )
         for pair in known.pairs
         if pair.peer_id in connected
     ]

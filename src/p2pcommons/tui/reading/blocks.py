@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from p2pcommons.tui.reading.inline import Cursor, Inline
 from p2pcommons.tui.reading.page import NOWHERE, Line, Page, Span
 from p2pcommons.tui.reading.table import lay_out_table
-from p2pcommons.tui.reading.wrap import Piece, cut, wrap
+from p2pcommons.tui.reading.wrap import Piece, cut_at_space, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -181,7 +181,7 @@ class _Builder:
             source = self.inline.cursor.find(text) if text else NOWHERE
             span = Span(text.expandtabs(4), "code", 0, source if "\t" not in text else NOWHERE)
             while True:
-                head, span = cut(span, room - 2)
+                head, span = cut_at_space(span, room - 2)
                 yield replace(self._line((Span(" ", "code"), head)), fill="code")
                 if not span.text:
                     break

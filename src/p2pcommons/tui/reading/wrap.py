@@ -63,6 +63,19 @@ def cut(span: Span, width: int) -> tuple[Span, Span]:
     return replace(span, text=span.text[:index]), replace(span, text=span.text[index:], source=rest)
 
 
+def cut_at_space(span: Span, width: int) -> tuple[Span, Span]:
+    """As `cut`, but behind the last space when one stands in the second half of the line."""
+    head, rest = cut(span, width)
+    space = head.text.rfind(" ")
+    if not rest.text or rest.text[0] == " " or space < width // 2:
+        return head, rest
+    source = span.source + space + 1 if span.source >= 0 else NOWHERE
+    text = span.text
+    return replace(span, text=text[: space + 1]), replace(
+        span, text=text[space + 1 :], source=source
+    )
+
+
 def width_of(spans: Sequence[Span]) -> int:
     """Cells taken by some spans."""
     return sum(cell_len(span.text) for span in spans)

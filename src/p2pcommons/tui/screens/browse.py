@@ -68,9 +68,12 @@ class Browse(EntryActions):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "Search", id="browse.search", key_display="/"),
         Binding("f", "facets", "Commons and tags", id="browse.facets"),
-        Binding("escape", "back", "Clear", id="browse.back", show=False),
+        Binding("enter", "results", "To the results", id="browse.results"),
+        Binding("escape", "back", "Back", id="browse.back"),
     ]
     KEY_ORDER = (
+        "browse.results",
+        "browse.back",
         "list.open",
         "choice.choose",
         "browse.search",
@@ -85,7 +88,7 @@ class Browse(EntryActions):
 
     DEFAULT_CSS = """
     Browse #panes { height: 1fr; }
-    Browse #side { width: 28; border-right: solid $line; padding-top: 1; }
+    Browse #side { width: 27; border-right: solid $line; padding-top: 1; }
     Browse #side ChoiceList { height: auto; }
     Browse #commons { max-height: 12; margin-bottom: 1; }
     Browse #tags { height: 1fr; }
@@ -103,7 +106,12 @@ class Browse(EntryActions):
     Browse.-narrow.-drawer #side { display: block; }
     Browse.-narrow #panes { layout: vertical; layers: base drawer; }
     Browse.-narrow #middle { height: 1fr; }
-    Browse.-narrow Preview { width: 1fr; height: 4; border-left: none; border-top: solid $line; }
+    Browse.-narrow Preview {
+        width: 1fr; height: 5; padding: 0; border-left: none; border-top: solid $line;
+    }
+    Browse.-narrow Preview #preview-title, Browse.-narrow Preview #preview-tags { display: none; }
+    Browse.-narrow Preview #preview-meta { max-height: 1; }
+    Browse.-narrow Preview ReaderView { margin: 0; scrollbar-size-vertical: 0; }
     """
 
     def __init__(self, context: Context) -> None:
@@ -158,7 +166,7 @@ class Browse(EntryActions):
         overview = self.context.news.overview
         total = sum(line.entries for line in overview.commons)
         choices = [
-            Choice(ALL, "All", f"{total:,}", chosen=self._commons is None),
+            Choice(ALL, "All of them", f"{total:,}", chosen=self._commons is None),
             *(
                 Choice(
                     line.commons.hex(),
@@ -170,6 +178,8 @@ class Browse(EntryActions):
             ),
             Choice(START, "+ start or join", look="quiet"),
         ]
+        if not overview.commons:
+            choices = choices[1:]
         if len(overview.commons) == 1:
             only = overview.commons[0]
             choices[:2] = [Choice(ALL, only.title, f"{only.entries:,}", chosen=True)]
@@ -237,6 +247,7 @@ class Browse(EntryActions):
         if welcome.display != empty:
             welcome.display = empty
             entry_list.display = not empty
+            self.query_one(Preview).display = not empty
             if had_focus:
                 self._focus_middle()
 
@@ -250,9 +261,23 @@ class Browse(EntryActions):
             self._select(pause=TYPING_PAUSE_SECONDS)
 
     @on(Input.Submitted, "#query")
-    def query_done(self) -> None:
+    def action_results(self) -> None:
         """Go down to the results."""
-        self.query_one(EntryList).focus()
+        self._focus_middle()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Enter leads to the results from the query only; Escape needs something to leave."""
+        if action == "results":
+            return self.is_mounted and self.query_one("#query", Input).has_focus
+        if action == "back":
+            return self.is_mounted and self._can_go_back()
+        return super().check_action(action, parameters)
+
+    def _can_go_back(self) -> bool:
+        inside = self.query_one("#side").has_focus_within or self.has_class("-drawer")
+        marked = bool(self.query_one(EntryList).marks)
+        typing = self.query_one("#query", Input).has_focus
+        return bool(inside or marked or typing or self._query or self._tags)
 
     def action_search(self) -> None:
         """Put the cursor into the query; the place in the list is remembered."""

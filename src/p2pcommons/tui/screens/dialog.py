@@ -45,7 +45,7 @@ class Dialog(ModalScreen[R | None], Generic[R]):
         background: $surface;
         padding: 1 2 0 2;
     }
-    Dialog > .frame > KeyBar { dock: none; margin: 1 -2 0 -2; }
+    Dialog > .frame > KeyBar { margin: 1 0 0 -1; }
     Dialog .quiet { color: $muted; }
     Dialog .wrong { color: $error; height: auto; }
     Dialog .label { color: $muted; margin-top: 1; }

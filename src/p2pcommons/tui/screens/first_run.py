@@ -48,6 +48,7 @@ class FirstRun(Screen[bool]):
 
     DEFAULT_CSS = """
     FirstRun { align: center middle; background: $background; }
+    FirstRun KeyBar { dock: bottom; }
     FirstRun #card { width: 64; height: auto; }
     FirstRun #program { color: $primary; text-style: bold; }
     FirstRun #promise { color: $muted; margin-bottom: 2; }

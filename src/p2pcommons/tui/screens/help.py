@@ -29,8 +29,8 @@ class Help(Dialog[None]):
     AUTO_FOCUS = "VerticalScroll"
 
     DEFAULT_CSS = """
-    Help > .frame { width: 80; }
-    Help VerticalScroll { height: auto; max-height: 100%; scrollbar-size-vertical: 1; }
+    Help > .frame { width: 80; height: 100%; max-height: 38; }
+    Help VerticalScroll { height: 1fr; scrollbar-size-vertical: 1; }
     Help VerticalScroll > Static { height: auto; }
     Help .section { color: $primary; text-style: bold; margin-top: 1; }
     Help .commands { color: $accent; }
@@ -72,14 +72,12 @@ def help_for(app: App[int], screen: Screen[object]) -> Help:
 def key_table(app: App[int], screen: Screen[object]) -> str:
     """All keys that work on a screen with our words for them, in two columns."""
     keys: dict[str, list[str]] = {}
-    told: dict[str, str] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
         # Only bindings of ours have ids; the editing keys of fields are the usual ones.
         if binding.id and binding.description and active.enabled:
-            keys.setdefault(binding.id, []).append(app.get_key_display(binding))
-            told[binding.id] = binding.description
-    lines = [_key_line(displays, told[identity]) for identity, displays in keys.items()]
+            keys.setdefault(binding.description, []).append(app.get_key_display(binding))
+    lines = [_key_line(displays, told) for told, displays in keys.items()]
     half = -(-len(lines) // 2)
     left, right = lines[:half], [*lines[half:], *[""] * half][:half]
     pairs = zip(left, right, strict=True)

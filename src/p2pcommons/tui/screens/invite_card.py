@@ -115,7 +115,7 @@ class InviteCard(Dialog[bool]):
     InviteCard .told Static { height: auto; }
     InviteCard .name { color: $primary; text-style: bold; }
     InviteCard .text { color: $accent; margin: 1 0; }
-    InviteCard > .frame > KeyBar { margin: 0 -1; }
+    InviteCard > .frame > KeyBar { margin: 0; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.widgets import Static
 
 from p2pcommons import control
@@ -109,7 +110,7 @@ class Network(Page):
         node = network_words.node_lines(news.status, news.mode, news.trouble, now)
         self.query_one("#node", Static).update("\n".join(node))
         lines = network_words.commons_lines(news.overview, news.status, now)
-        self.query_one("#commons-told", Static).update("\n".join(lines) or "none yet")
+        self.query_one("#commons-told", Static).update(_styled(lines))
         choices = [
             Choice(peer.peer_id, network_words.peer_name(peer), told, look=look)
             for peer, told, look in network_words.peer_rows(news.status, now)
@@ -171,6 +172,14 @@ class Network(Page):
             return
         self.app.post_message(Wrote())
         self.notify(network_words.sync_sentence(reply), markup=False)
+
+
+def _styled(lines: list[tuple[str, str]]) -> Content:
+    """Lines with looks as content; built from parts, so nothing is read as markup."""
+    styles = {"title": "bold", "plain": "$muted", "words": "italic $accent", "good": "$success"}
+    if not lines:
+        return Content("none yet")
+    return Content.assemble(*((f"{words}\n", styles.get(look, "")) for words, look in lines))
 
 
 class PeerCard(Dialog[None]):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual.containers import Vertical
 from textual.screen import Screen
 
 from p2pcommons.tui.widgets.bars import StatusLine, TopBar
@@ -32,6 +33,7 @@ class Page(Screen[None]):
 
     DEFAULT_CSS = """
     Page { background: $background; }
+    Page > #foot { dock: bottom; height: 2; }
     Page .quiet { color: $muted; }
     Page .heading { color: $muted; text-style: bold; height: 1; padding: 0 2; }
     Page Input { background: $surface; }
@@ -56,8 +58,7 @@ class Page(Screen[None]):
     def compose(self) -> ComposeResult:
         """Bars around the body."""
         yield TopBar(self.context.tabs, self.MODE, self.context.notice)
-        yield KeyBar()
-        yield StatusLine(self.context.glyphs)
+        yield Vertical(StatusLine(self.context.glyphs), KeyBar(), id="foot")
         yield from self.body()
 
     def body(self) -> Iterable[Widget]:

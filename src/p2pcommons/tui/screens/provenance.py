@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual.content import Content
+
 from p2pcommons.model.ids import short
 from p2pcommons.tui import wording
 
@@ -13,14 +15,20 @@ if TYPE_CHECKING:
 NAMES_SHOWN_MAX = 4
 
 
-def sidebar_text(page: EntryPage, now: int) -> str:
-    """Tags by whom, versions, provenance."""
+def sidebar_text(page: EntryPage, now: int) -> Content:
+    """Tags by whom, versions, provenance; built from parts, so nothing is read as markup."""
     sections = [
         ("TAGS", _taggers(page)),
         ("VERSIONS", [line for version in page.versions for line in _version(version, now)]),
         ("PROVENANCE", _provenance(page)),
     ]
-    return "\n\n".join("\n".join([title, *lines]) for title, lines in sections if lines)
+    told: list[tuple[str, str]] = []
+    for title, lines in sections:
+        if lines:
+            told.append(("\n\n" if told else "", ""))
+            told.append((f"{title}\n", "bold $muted"))
+            told.append(("\n".join(lines), ""))
+    return Content.assemble(*told)
 
 
 def _taggers(page: EntryPage) -> list[str]:

@@ -60,11 +60,10 @@ class Quit(Dialog[str]):
         only_here = self.context.news.overview.only_here
         if only_here:
             yield words(f"{wording.only_here(only_here)}.", "count")
-            yield words("No other node is known to hold them. They are safe on this machine and go")
+            when = "when a peer is met while the node runs" if self._can_keep else "when one is met"
             yield words(
-                "out when a peer is met."
-                if not self._can_keep
-                else "out when a peer is met while the node runs."
+                "No other node is known to hold them. They are safe on this machine, and go to "
+                f"peers {when}."
             )
         if self.context.demo is not None:
             if only_here:

@@ -57,7 +57,7 @@ class Reader(EntryActions):
         Binding("l", "label", "Follow link", id="reader.label"),
         Binding("d", "details", "Details", id="reader.details"),
         Binding("M", "merge", "Merge", id="reader.merge", show=False),
-        Binding("W", "withdraw", "Withdraw", id="reader.withdraw", show=False),
+        Binding("X", "withdraw", "Withdraw", id="reader.withdraw", show=False),
     ]
     KEY_ORDER = (
         "reader.close",

@@ -43,8 +43,8 @@ def list_is_empty(news: News, commons: bytes | None, *, filtered: bool) -> Empti
     if not joined:
         return Emptiness(
             "Nothing here yet.",
-            "A commons is a body of shared knowledge that nobody owns. Everything you\n"
-            "add is on this machine first and works without a network.",
+            "A commons is a body of shared knowledge that nobody owns. Everything you add is on "
+            "this machine first and works without a network.",
             (BEGIN, JOIN, HANDBOOK),
         )
     if filtered:
@@ -54,7 +54,7 @@ def list_is_empty(news: News, commons: bytes | None, *, filtered: bool) -> Empti
         return Emptiness(_waiting_title(waiting), _arrival(news), (NETWORK,))
     return Emptiness(
         "No entries yet.",
-        "Write one, or bring a bookmarks file, JSON Lines or a folder of Markdown:\n"
+        "Write one, or bring a bookmarks file, JSON Lines or a folder of Markdown with: "
         "p2pcommons import FILE",
         (WRITE, INVITE),
     )

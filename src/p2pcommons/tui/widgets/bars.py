@@ -123,7 +123,6 @@ class StatusLine(Widget):
     DEFAULT_CSS = """
     StatusLine {
         height: 1;
-        dock: bottom;
         background: $panel;
         & > .status-line--equal { color: $success; }
         & > .status-line--busy { color: $secondary; }
@@ -154,7 +153,7 @@ class StatusLine(Widget):
         if standing.only_here:
             parts.append((wording.only_here(standing.only_here), "mine"))
         if standing.seed_waiting:
-            parts.append(("24 words not confirmed: W", "mine"))
+            parts.append(("24 words not confirmed (W)", "mine"))
         segments: list[Segment] = []
         room = width - cell_len(right) - 3
         for index, (words, part) in enumerate(parts):

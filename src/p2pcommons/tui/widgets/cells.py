@@ -29,6 +29,12 @@ def clip(text: str, cells: int, ellipsis: str = "…") -> str:
     return near[:end].rstrip() + ellipsis
 
 
+def clip_who(who: str, cells: int, ellipsis: str = "…") -> str:
+    """`name~suffix` in at most `cells` cells; a long name is cut, the suffix never."""
+    name, tilde, suffix = who.rpartition("~")
+    return clip(name, cells - len(suffix) - 1, ellipsis) + tilde + suffix
+
+
 def fit(text: str, cells: int, ellipsis: str = "…") -> str:
     """`text` in exactly `cells` cells, padded on the right."""
     return set_cell_size(clip(text, cells, ellipsis), max(0, cells))

@@ -19,7 +19,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from p2pcommons.tui.look import FULL, Glyphs
-from p2pcommons.tui.widgets.cells import clip, fit
+from p2pcommons.tui.widgets.cells import fit, fit_right
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,14 +63,14 @@ class ChoiceList(ScrollView, can_focus=True):
         overflow-x: hidden;
         scrollbar-size-vertical: 1;
         & > .choice-list--cursor { background: $cursor; }
-        & > .choice-list--cursor-idle { background: $background 0%; }
+        & > .choice-list--cursor-idle { background: $cursor-idle; }
         & > .choice-list--plain { color: $foreground; }
         & > .choice-list--quiet { color: $muted; }
         & > .choice-list--good { color: $primary; }
         & > .choice-list--warn { color: $warning; }
         & > .choice-list--note { color: $muted; }
         & > .choice-list--chosen { color: $primary; text-style: bold; }
-        & > .choice-list--bar { color: $primary 50%; }
+        & > .choice-list--bar { color: $share; }
     }
     """
 
@@ -104,6 +104,7 @@ class ChoiceList(ScrollView, can_focus=True):
     ) -> None:
         super().__init__(id=widget_id)
         self._choices = tuple(choices)
+        self._note_cells = _widest_note(self._choices)
         self._glyphs = glyphs
 
     @property
@@ -122,6 +123,7 @@ class ChoiceList(ScrollView, can_focus=True):
             return
         key = self.choice.key if self.choice else None
         self._choices = tuple(choices)
+        self._note_cells = _widest_note(self._choices)
         place = next((i for i, choice in enumerate(self._choices) if choice.key == key), 0)
         self.set_reactive(ChoiceList.cursor, place)
         self._resize()
@@ -187,7 +189,7 @@ class ChoiceList(ScrollView, can_focus=True):
         self, choice: Choice, width: int, base: Style, *, at_cursor: bool
     ) -> list[Segment]:
         bar_cells = 5 if choice.bar >= 0 and width >= 24 else 0
-        note = clip(choice.note, width // 2)
+        note = fit_right(choice.note, min(self._note_cells, width // 2))
         room = max(1, width - 4 - cell_len(note) - (bar_cells + 1 if bar_cells else 0))
         look = "chosen" if choice.chosen else choice.look
         lead = self._glyphs.bar if at_cursor else self._glyphs.here if choice.chosen else " "
@@ -206,3 +208,7 @@ class ChoiceList(ScrollView, can_focus=True):
 
     def _resize(self) -> None:
         self.virtual_size = Size(self.size.width, len(self._choices))
+
+
+def _widest_note(choices: Sequence[Choice]) -> int:
+    return max((cell_len(choice.note) for choice in choices), default=0)

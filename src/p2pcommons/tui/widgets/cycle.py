@@ -71,7 +71,7 @@ class Cycle(Widget, can_focus=True):
         width = self.size.width
         shown = dict(self._values).get(self.value, self.value)
         text = clip(shown, max(1, width - 4))
-        drawn = f"< {text} >" if self.can_focus and self.has_focus else f"  {text}"
+        drawn = f"< {text} >" if self.can_focus else text
         return Strip([Segment(drawn, self.rich_style)]).adjust_cell_length(width, self.rich_style)
 
     def on_focus(self) -> None:

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 
 from p2pcommons.tui import wording
-from p2pcommons.tui.widgets.cells import clip, fit, fit_right, matched
+from p2pcommons.tui.widgets.cells import clip, clip_who, fit, fit_right, matched
 
 if TYPE_CHECKING:
     from rich.style import Style
@@ -69,7 +69,9 @@ def one_line(
         Segment(" "),
         Segment(fit(" ".join(row.tags), tags_cells), styles.tags),
         Segment(" "),
-        Segment(fit(row.who, WHO_CELLS), styles.mine if row.mine else styles.meta),
+        Segment(
+            fit(clip_who(row.who, WHO_CELLS), WHO_CELLS), styles.mine if row.mine else styles.meta
+        ),
         Segment(fit_right(wording.age(row.when, now), AGE_CELLS), styles.meta),
         Segment(" "),
     ]
@@ -84,7 +86,7 @@ def two_lines(
     upper = [*title, Segment(f" {when} ", styles.meta)]
     host = clip(row.host, max(0, width // 3))
     room = width - cell_len(host) - 2
-    who = clip(row.who, min(room, WHO_CELLS + 6))
+    who = clip_who(row.who, min(room, WHO_CELLS + 6))
     tags = clip(" ".join(f"#{tag}" for tag in row.tags), room - cell_len(who) - 3)
     used = cell_len(who) + (cell_len(tags) + 3 if tags else 0)
     lower = [

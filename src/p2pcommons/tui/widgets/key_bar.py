@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from textual.binding import Binding
+from textual.keys import key_to_character
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Input, TextArea
 
 from p2pcommons.tui.typed import app_of
 from p2pcommons.tui.widgets.framed import key_order
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from textual import events
     from textual.signal import Signal
 
-HELP_ID = "app.help"
+HELP_IDS = ("app.help", "app.help-too")
 _SEPARATOR_CELLS = 2
 
 
@@ -31,7 +34,6 @@ class KeyBar(Widget):
     DEFAULT_CSS = """
     KeyBar {
         height: 1;
-        dock: bottom;
         background: $surface;
         & > .key-bar--key { color: $accent; text-style: bold; }
         & > .key-bar--words { color: $muted; }
@@ -45,7 +47,7 @@ class KeyBar(Widget):
 
     def on_mount(self) -> None:
         """Follow the focus."""
-        signal = self.screen.bindings_updated_signal  # pyright: ignore[reportUnknownMemberType]
+        signal = self.screen.bindings_updated_signal  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         cast("Signal[object]", signal).subscribe(self, self._bindings_changed)
         self._collect()
 
@@ -72,8 +74,8 @@ class KeyBar(Widget):
         return Strip(segments).adjust_cell_length(self.size.width, base)
 
     def _fitting(self, room: int) -> list[tuple[str, str, str, str]]:
-        help_keys = [entry for entry in self._keys if entry[0] == HELP_ID]
-        others = [entry for entry in self._keys if entry[0] != HELP_ID]
+        help_keys = [entry for entry in self._keys if entry[0] in HELP_IDS][:1]
+        others = [entry for entry in self._keys if entry[0] not in HELP_IDS]
         room -= sum(_cells(entry) for entry in help_keys)
         chosen: list[tuple[str, str, str, str]] = []
         for entry in others:
@@ -90,17 +92,33 @@ class KeyBar(Widget):
     def _collect(self) -> None:
         order = key_order(self.screen)
         found: dict[str, tuple[str, str, str, str]] = {}
+        typing = isinstance(self.screen.focused, Input | TextArea)
         for active in self.screen.active_bindings.values():
             binding = active.binding
             identity = binding.id or binding.action
+            if typing and is_typed(binding.key):
+                continue
             if binding.show and active.enabled and identity not in found:
                 display = app_of(self).get_key_display(binding)
                 found[identity] = (identity, binding.key, display, binding.description)
+        for binding in type(self.screen).BINDINGS:
+            # A field keeps Enter to itself and hands it on as Submitted: the key still works.
+            if not isinstance(binding, Binding) or binding.key != "enter":
+                continue
+            if binding.id in order and self.screen.check_action(binding.action, ()):
+                display = app_of(self).get_key_display(binding)
+                found.setdefault(binding.id, (binding.id, "enter", display, binding.description))
         rank = {identity: index for index, identity in enumerate(order)}
         keys = sorted(found.values(), key=lambda entry: rank.get(entry[0], len(rank)))
         if keys != self._keys:
             self._keys = keys
             self.refresh()
+
+
+def is_typed(key: str) -> bool:
+    """True for keys that a text field takes as a character."""
+    character = key if len(key) == 1 else key_to_character(key)
+    return character is not None and character.isprintable()
 
 
 def _cells(entry: tuple[str, str, str, str]) -> int:

@@ -27,13 +27,11 @@ class Preview(Vertical):
     """Follows a list; reads what it shows in a lane."""
 
     DEFAULT_CSS = """
+    Preview { padding-top: 1; }
     Preview #preview-title { text-style: bold; padding: 0 2; height: auto; max-height: 4; }
     Preview #preview-meta { color: $muted; padding: 0 2; height: auto; max-height: 3; }
     Preview #preview-tags { color: $secondary; padding: 0 2; height: auto; max-height: 3; }
     Preview ReaderView { margin-top: 1; height: 1fr; }
-    .-narrow Preview #preview-title, .-narrow Preview #preview-tags { display: none; }
-    .-narrow Preview #preview-meta { max-height: 1; padding: 0 1; }
-    .-narrow Preview ReaderView { margin: 0; }
     """
 
     def __init__(self, context: Context) -> None:
@@ -97,7 +95,6 @@ class Preview(Vertical):
         self.query_one("#preview-meta", Static).update(dot.join(meta))
         tags = " ".join(f"#{tag}" for tag in line.tags)
         self.query_one("#preview-tags", Static).update(tags)
-        self.query_one("#preview-tags", Static).display = bool(tags)
         self.query_one(ReaderView).show(preview_text(page))
 
 

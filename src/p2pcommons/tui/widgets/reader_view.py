@@ -57,7 +57,7 @@ class ReaderView(ScrollView, can_focus=True):
         & > .reader-view--heading-1 { color: $primary; text-style: bold; }
         & > .reader-view--heading-2 { color: $primary; text-style: bold; }
         & > .reader-view--heading-3 { color: $foreground; text-style: bold; }
-        & > .reader-view--quote-mark { color: $primary 60%; }
+        & > .reader-view--quote-mark { color: $share; }
         & > .reader-view--bullet { color: $accent; }
         & > .reader-view--rule { color: $line; }
         & > .reader-view--code { color: $foreground; background: $panel; }
