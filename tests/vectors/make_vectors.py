@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parents[1]))
+
+from tests.vectors.edwards import L, MixedKey  # noqa: E402  a script finds it by its own place
+
 NOW = 1_790_000_000
-ORDER_L = 2**252 + 27742317777372353535851937790883648493
 Case = dict[str, Any]
 
 
@@ -153,6 +156,9 @@ def contributions() -> list[tuple[str, contribution.Contribution]]:
     made.append(("an unknown kind, kept and passed on", unknown_kind(commons)))
     made.append(("a body that is not canonical, and so says nothing", odd_body(commons)))
     made.append(("sixteen parents, the largest header", many_parents(commons)))
+    exact = packed(mixed_order(commons, exact=True))
+    verified = contribution.verify(contribution.decode_envelope(exact))
+    made.append(("a device key with a part of small order", verified))
     return made
 
 
@@ -173,6 +179,24 @@ def many_parents(commons: bytes) -> contribution.Contribution:
         BO, "t" * 24, commons=commons, body=body, claimed_at=2**32 - 1, target=commons,
         parents=parents,
     )  # fmt: skip
+
+
+def mixed_order(commons: bytes, *, exact: bool) -> list[Any]:
+    """Return an envelope by a device key with a part of order eight.
+
+    With `exact` its signature satisfies the equation without the cofactor, else only the one with.
+    """
+    key = MixedKey(seed("mixed order"))
+    grant = raw_sign(keys.root_seed(WORDS["bo"]), keys.grant_message(key.public, BO.author))
+    body = kinds.encode_body(kinds.TagBody(("odd",)), salt("mixed"))
+    for second in range(NOW + 100, NOW + 200):
+        fields = header_fields(commons, body)
+        fields[1], fields[4], fields[5] = "tag", key.public, second
+        header = packed(fields)
+        signature, is_exact = key.sign(keys.CONTRIBUTION_DOMAIN + header)
+        if is_exact is exact:
+            return [header, signature, grant, body]
+    raise AssertionError("one in eight is exact")
 
 
 def contribution_case(name: str, made: contribution.Contribution) -> Case:
@@ -286,6 +310,8 @@ def invalid() -> list[Case]:
     add("header of 1,025 bytes", signed(good + bytes(1_025 - len(good)), body))
     add("no header", [b"", *signed(good, body)[1:]])
     cases += bad_envelopes(good, body)
+    inexact = packed(mixed_order(commons, exact=False))
+    cases.append(("signature that holds only when multiplied by the cofactor", inexact))
     right = packed(signed(good, body))
     cases.append(("envelope with a byte after its end", right + b"\xc0"))
     cases.append(("envelope with a length longer than needed", b"\xdc\x00\x04" + right[1:]))
@@ -299,7 +325,7 @@ def invalid() -> list[Case]:
 def bad_envelopes(header: bytes, body: bytes) -> list[tuple[str, bytes]]:
     right = signed(header, body)
     signature: bytes = right[1]
-    malleable = (int.from_bytes(signature[32:], "little") + ORDER_L).to_bytes(32, "little")
+    malleable = (int.from_bytes(signature[32:], "little") + L).to_bytes(32, "little")
     cases: list[tuple[str, list[Any]]] = [
         ("three fields", right[:3]),
         ("five fields", [*right, None]),
