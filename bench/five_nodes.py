@@ -1,6 +1,6 @@
-"""Five real nodes: gossip along a line and a star, and a ring in which any one may be killed.
+"""Several real nodes: gossip along a line and a star, and a ring of which any may be killed.
 
-    python bench/five_nodes.py [--rounds 20] [line] [star] [ring]
+    python bench/five_nodes.py [--rounds 20] [--nodes 5] [line] [star] [ring]
 
 Line and star: periodic reconciliation is set to once an hour, so what arrives within seconds
 came by gossip. Ring: in each round all five publish, one is killed with SIGKILL at a random
@@ -32,23 +32,19 @@ from harness import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NODES = 5
 ADDS_EACH = 4
-EDGES = {
-    "line": [(0, 1), (1, 2), (2, 3), (3, 4)],
-    "star": [(0, 1), (0, 2), (0, 3), (0, 4)],
-    "ring": [(0, 1), (1, 2), (2, 3), (3, 4), (4, 0)],
-}
+SHAPES = ("line", "star", "ring")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("shapes", nargs="*", default=["line", "star", "ring"])
+    parser.add_argument("shapes", nargs="*", default=list(SHAPES))
+    parser.add_argument("--nodes", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     for shape in chosen.shapes:
-        with homes(NODES) as nodes:
+        with homes(chosen.nodes) as nodes:
             addresses = [free_address() for _ in nodes]
             commons = connect(nodes, addresses, shape)
             if shape == "ring":
@@ -58,20 +54,29 @@ def main() -> int:
     return 0
 
 
+def edges_of(shape: str, count: int) -> list[tuple[int, int]]:
+    """Pairs of nodes that are connected."""
+    if shape == "star":
+        return [(0, other) for other in range(1, count)]
+    line = [(number, number + 1) for number in range(count - 1)]
+    return [*line, (0, count - 1)] if shape == "ring" else line
+
+
 def connect(nodes: Sequence[Home], addresses: Sequence[str], shape: str) -> str:
     """Start all nodes so that exactly the edges of `shape` are connected; the commons' id."""
     hourly = {"network": {"reconcile_seconds": 3600}} if shape != "ring" else {}
     for number, home in enumerate(nodes):
         home.configure(hourly)
         home.run("init", "--name", f"node{number}")
-    commons = new_commons(nodes[0], f"Five in a {shape}")
+    commons = new_commons(nodes[0], f"Several in a {shape}")
+    edges = edges_of(shape, len(nodes))
     for number, home in enumerate(nodes):
-        for edge in EDGES[shape]:
-            if number == max(edge):
+        for first, second in edges:
+            if number == second:
                 # The inviter is running by now, so its invite holds the address in use.
-                join(home, nodes[min(edge)], commons)
+                join(home, nodes[first], commons)
         home.start(listen=addresses[number])
-    degrees = [sum(number in edge for edge in EDGES[shape]) for number in range(NODES)]
+    degrees = [sum(number in edge for edge in edges) for number in range(len(nodes))]
     seconds = wait_until(
         "every edge connected",
         lambda: all(home.connected() == need for home, need in zip(nodes, degrees, strict=True)),
@@ -96,7 +101,7 @@ def gossip(nodes: Sequence[Home], commons: str, shape: str) -> None:
             worst = max(worst, seconds)
     took, count, fingerprint = wait_equal(nodes, commons, 30)
     say(
-        f"{shape}: {NODES} entries on all {NODES} nodes by gossip, slowest wait {worst:.1f} s; "
+        f"{shape}: {len(nodes)} entries on all nodes by gossip, slowest wait {worst:.1f} s; "
         f"equal after {took:.1f} s: {count}, {fingerprint}"
     )
 
@@ -113,7 +118,7 @@ def ring(
     chance: random.Random,
 ) -> None:
     for number in range(1, rounds + 1):
-        victim = chance.randrange(NODES)
+        victim = chance.randrange(len(nodes))
         adding = [start_adding(home, commons, number) for home in nodes]
         time.sleep(chance.uniform(0.0, 3.0))
         nodes[victim].kill()
@@ -126,8 +131,8 @@ def ring(
         nodes[victim].start(listen=addresses[victim])
         five, count, fingerprint = wait_equal(nodes, commons, 90)
         say(
-            f"ring round {number}: node {victim} killed, four equal after {four:.1f} s, "
-            f"five after its restart {five:.1f} s: {count}, {fingerprint}"
+            f"ring round {number}: node {victim} killed, the others equal after {four:.1f} s, "
+            f"all after its restart {five:.1f} s: {count}, {fingerprint}"
         )
 
 

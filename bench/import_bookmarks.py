@@ -1,13 +1,14 @@
 """A real file of bookmarks on two nodes: imported twice, synced, tagged apart, equal again.
 
-    python bench/import_bookmarks.py free-programming-books.bookmarks.html[.gz]
+    python bench/import_bookmarks.py free-programming-books.bookmarks.html[.gz] [--tags 20]
 
 Prints the counts of both imports, the seconds of the first sync, and who tagged what after
-twenty tags were written on each side while the two nodes were not connected.
+tags were written on each side while the two nodes were not connected.
 """
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import sys
 import time
@@ -16,11 +17,13 @@ from typing import cast
 
 from harness import Home, Json, free_address, homes, items, join, new_commons, say, wait_equal
 
-TAGS_EACH = 20
 
-
-def main(arguments: list[str]) -> int:
-    source = Path(arguments[0])
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--tags", type=int, default=20, help="written on each side while apart")
+    chosen = parser.parse_args()
+    source, each = cast("Path", chosen.source), cast("int", chosen.tags)
     with homes(2) as (ana, rui):
         names = {
             str(home.run("init", "--name", name)["author"]): name
@@ -37,9 +40,9 @@ def main(arguments: list[str]) -> int:
         say(f"synced in {seconds:.1f} s: both have {count} contributions, {fingerprint}")
         ana.stop()
         rui.stop()
-        entries = [str(entry["id"]) for entry in items(ana.run("list", "--limit", "200"))]
-        tag_apart(ana, entries[:TAGS_EACH], "read-by-ana")
-        tag_apart(rui, entries[TAGS_EACH // 2 : TAGS_EACH // 2 + TAGS_EACH], "read-by-rui")
+        entries = [str(entry["id"]) for entry in items(ana.run("list", "--limit", str(2 * each)))]
+        tag_apart(ana, entries[:each], "read-by-ana")
+        tag_apart(rui, entries[each // 2 : each // 2 + each], "read-by-rui")
         ana.start(listen=addresses[0])
         rui.start(listen=addresses[1])
         seconds, count, fingerprint = wait_equal([ana, rui], commons, 120)
@@ -47,7 +50,7 @@ def main(arguments: list[str]) -> int:
         shown = [check_taggers(home, entries, names) for home in (ana, rui)]
         say(f"tags with their author: {shown[0]} on the first node, {shown[1]} on the second")
     counts_right = cast("int", first["added"]) > 0 and again["added"] == 0
-    return 0 if counts_right and shown == [2 * TAGS_EACH, 2 * TAGS_EACH] else 1
+    return 0 if counts_right and shown == [2 * each, 2 * each] else 1
 
 
 def unpacked(source: Path, home: Home) -> Path:
@@ -75,18 +78,13 @@ def tag_apart(home: Home, entries: list[str], tag: str) -> None:
 def check_taggers(home: Home, entries: list[str], names: dict[str, str]) -> int:
     """How many of the tags written apart this home shows with the right author."""
     right = 0
-    for entry in entries[: 2 * TAGS_EACH]:
+    for entry in entries:
         for tagger in cast("list[Json]", home.run("show", entry)["taggers"]):
             tag, authors = str(tagger["tag"]), cast("list[object]", tagger["authors"])
             if tag.startswith("read-by-"):
-                right += [names.get(author_of(each)) for each in authors] == [tag[8:]]
+                right += [names.get(str(author)) for author in authors] == [tag[8:]]
     return right
 
 
-def author_of(value: object) -> str:
-    """An author in a tagger list: the DID itself, or an object that holds it."""
-    return str(cast("Json", value)["author"]) if isinstance(value, dict) else str(value)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
