@@ -59,6 +59,7 @@ class CommonsApp(App[int]):
     ENABLE_COMMAND_PALETTE = True
 
     CSS = """
+    ToastRack { margin-bottom: 3; }
     Toast { background: $panel; border-left: wide $primary; }
     CommandPalette { background: $background 60%; }
     """
@@ -181,6 +182,8 @@ class CommonsApp(App[int]):
         shown = standing(status, news.mode, overview, news.selected, self.context.now())
         if news.trouble and not status.running:
             shown = replace(shown, level="trouble", network=news.trouble)
+        elif news.starting and not status.running:
+            shown = replace(shown, level="busy", network="the node is starting")
         changed = changed or shown != news.standing
         news.standing = shown
         for page in self._pages():
@@ -217,14 +220,16 @@ class CommonsApp(App[int]):
         if not news.overview.commons and not asked:
             # Nobody to meet yet: the network stays quiet until there is something to exchange.
             return
+        news.starting, news.trouble = not news.status.running, ""
+        self._tell(news.overview, news.status)
+        status = news.status
         try:
             reply = await self.context.desk.slow.run(lambda _: self._keeper.start())
-            news.trouble = ""
+            status = read_status(reply)
         except P2PCommonsError as error:
             news.trouble = str(error)
-            self._tell(news.overview, news.status)
-            return
-        self._tell(news.overview, read_status(reply))
+        news.starting = False
+        self._tell(news.overview, status)
 
     @work(exclusive=True, group="node")
     async def on_mode_chosen(self, message: ModeChosen) -> None:

@@ -40,6 +40,7 @@ class News:
     status: NodeStatus = NOT_RUNNING
     mode: str = "off"
     trouble: str = ""
+    starting: bool = False
     selected: bytes | None = None
     standing: Standing = UNKNOWN
 

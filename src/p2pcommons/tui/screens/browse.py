@@ -121,6 +121,7 @@ class Browse(EntryActions):
         self._query = ""
         self._place_before: tuple[int, int] | None = None
         self._looked = False
+        self._nothing_under_cursor = True
 
     def body(self) -> Iterable[Widget]:
         """Side, list and preview."""
@@ -378,6 +379,9 @@ class Browse(EntryActions):
     @on(EntryList.Moved)
     def cursor_moved(self, event: EntryList.Moved) -> None:
         """Let the preview follow."""
+        if (event.row is None) != self._nothing_under_cursor:
+            self._nothing_under_cursor = event.row is None
+            self.refresh_bindings()
         self.query_one(Preview).follow(event.row)
 
     @on(EntryList.Marked)

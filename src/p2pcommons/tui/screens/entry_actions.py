@@ -36,6 +36,12 @@ class EntryActions(Page):
         """The entry the keys act on."""
         return None
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """What needs an entry is offered only where there is one."""
+        if action in ("tag", "edit", "link", "copy", "copy_id"):
+            return self.is_mounted and self.current() is not None
+        return True
+
     def chosen(self) -> tuple[int, ...]:
         """Row ids of the entries that a tag goes to."""
         row = self.current()
