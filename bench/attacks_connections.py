@@ -57,7 +57,7 @@ async def garbage_before_multistream(address: str) -> None:
 @attack
 async def endless_protocol_line(address: str) -> None:
     async with tcp(address) as stream:
-        await stream.send_all(varint(2**40))
+        await stream.send_all(varint(2**28))
         with trio.move_on_after(2):
             while True:
                 await stream.send_all(bytes(65_536))
@@ -207,6 +207,7 @@ async def odd_yamux_frames(address: str) -> None:
         await muxer.frame(WINDOW, SYN, 101, 2**32 - 1)
         for _ in range(100):
             await muxer.frame(WINDOW, 0, 101, 2**32 - 1)
+        await trio.sleep(0.2)
         await muxer.frame(GO_AWAY, 0, 0, 0xDEADBEEF)
 
 
@@ -232,6 +233,7 @@ async def ping_flood(address: str) -> None:
         frames = b"".join(FRAME.pack(0, PING_FRAME, SYN, 0, each) for each in range(2000))
         for _ in range(20):
             await muxer.connection.write(frames)
+        await trio.sleep(0.5)
 
 
 def odd(first: int) -> range:
@@ -248,6 +250,7 @@ async def stream_flood(address: str) -> None:
                     FRAME.pack(0, WINDOW, SYN, each, 0) for each in range(first, first + 2000, 2)
                 )
             )
+        await trio.sleep(1)
 
 
 @attack
@@ -260,6 +263,7 @@ async def reset_streams_flood(address: str) -> None:
                     for each in range(first, first + 2000, 2)
                 )
             )
+        await trio.sleep(1)
 
 
 @attack

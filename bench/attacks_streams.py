@@ -222,4 +222,4 @@ async def crowd_of_peers(address: str) -> None:
         async with muxed(address):
             await trio.sleep(2)
 
-    await times(80, 80, one)
+    await times(60, 60, one)

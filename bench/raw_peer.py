@@ -37,23 +37,31 @@ FRAME = struct.Struct("!BBHII")
 PATIENCE_SECONDS = 20.0
 """No attack lasts longer; most end when the node hangs up."""
 
-Attack = "Callable[[str], Awaitable[None]]"
-ATTACKS: dict[str, Callable[[str], Awaitable[None]]] = {}
 
+@dataclass(frozen=True)
+class Attack:
+    """One way to misbehave."""
 
-def attack(function: Callable[[str], Awaitable[None]]) -> Callable[[str], Awaitable[None]]:
-    """Register an attack; being hung up on is not an error of the attacker."""
+    module: str
+    function: Callable[[str], Awaitable[None]]
 
-    async def run(address: str) -> None:
+    async def run(self, address: str) -> None:
+        """Send it to a node; being hung up on is not an error of the attacker."""
         with trio.move_on_after(PATIENCE_SECONDS):
             try:
-                await function(address)
+                await self.function(address)
             except Exception as error:  # the node may answer in any way it likes
                 if not is_hangup(error):
                     raise
 
-    ATTACKS[getattr(function, "__name__", "")] = run
-    return run
+
+ATTACKS: dict[str, Attack] = {}
+
+
+def attack(function: Callable[[str], Awaitable[None]]) -> Callable[[str], Awaitable[None]]:
+    """Register an attack under its name."""
+    ATTACKS[getattr(function, "__name__", "")] = Attack(function.__module__, function)
+    return function
 
 
 def is_hangup(error: BaseException) -> bool:

@@ -98,11 +98,11 @@ async def try_attack(name: str, target: Victim) -> bool:
     async with open_host(os.urandom(32), []) as friend:
         assert (await friend.dial(peer_id, [target.address])).connected
         assert await echo_works(friend, peer_id)
-        began, served, asked = time.monotonic(), 0, 0
+        began, served, asked, came, tried = time.monotonic(), 0, 0, 0, 0
         finished = trio.Event()
 
         async def attack() -> None:
-            await ATTACKS[name](target.address)
+            await ATTACKS[name].run(target.address)
             finished.set()
 
         tasks: Any
@@ -111,6 +111,9 @@ async def try_attack(name: str, target: Victim) -> bool:
             while not finished.is_set() and target.is_alive:
                 asked += 1
                 served += await echo_works(friend, peer_id)
+                if asked % 10 == 1:
+                    tried += 1
+                    came += await newcomer_is_served(target)
                 peak = max(peak, target.memory_mib())
                 await trio.sleep(0.05)
             tasks.cancel_scope.cancel()
@@ -120,11 +123,11 @@ async def try_attack(name: str, target: Victim) -> bool:
         old = alive and await echo_works(friend, peer_id)
         new = alive and await newcomer_is_served(target)
     growth = peak - before
-    good = alive and old and new and served == asked and growth < GROWTH_MIB_MAX
+    good = alive and old and new and served == asked and came == tried and growth < GROWTH_MIB_MAX
     print(
         f"{'ok  ' if good else 'FAIL'} {name:32} {seconds:5.1f} s  "
         f"{'lives' if alive else 'DEAD '}  friend served {served}/{asked}, after {_yes(old)}, "
-        f"newcomer {_yes(new)}, memory +{growth:.0f} MiB",
+        f"newcomers {came}/{tried}, after {_yes(new)}, memory +{growth:.0f} MiB",
         flush=True,
     )
     return good

@@ -10,12 +10,12 @@ import trio
 
 from p2pcommons.net.gossip import Gossip, open_gossip
 from p2pcommons.net.host import Host, open_host
-from p2pcommons.net.limits import HostLimits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from p2pcommons.net.frames import FrameStream
+    from p2pcommons.net.limits import HostLimits
 
 LOOPBACK = "/ip4/127.0.0.1/tcp/0"
 ECHO = "/p2pcommons/reconcile/1.0.0"
@@ -38,8 +38,10 @@ async def host(name: str, *listen: str, limits: HostLimits | None = None) -> Asy
 
 
 @asynccontextmanager
-async def gossiping(name: str) -> AsyncGenerator[tuple[Host, Gossip]]:
-    async with host(name) as opened, open_gossip(opened) as gossip:
+async def gossiping(
+    name: str, limits: HostLimits | None = None
+) -> AsyncGenerator[tuple[Host, Gossip]]:
+    async with host(name, limits=limits) as opened, open_gossip(opened) as gossip:
         yield opened, gossip
 
 
