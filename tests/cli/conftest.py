@@ -105,7 +105,7 @@ class Terminal:
         """Read until `text` has been written, and return everything up to it."""
         deadline = time.monotonic() + seconds
         while text not in self.seen:
-            assert self._read(deadline), f"{text!r} is not in {self.seen!r}"
+            assert self._read(deadline), f"{text!r} is not in …{self.seen[-500:]!r}"
         before, _, self.seen = self.seen.partition(text)
         return before
 
@@ -137,7 +137,7 @@ class Terminal:
 
     def _read(self, deadline: float) -> bool:
         ready, _, _ = select.select([self.fd], [], [], max(deadline - time.monotonic(), 0))
-        assert ready, f"nothing came after {self.seen!r}"
+        assert ready, f"nothing came after …{self.seen[-500:]!r}"
         try:
             data = os.read(self.fd, 65_536)
         except OSError:

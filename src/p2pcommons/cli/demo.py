@@ -1,24 +1,23 @@
 """`demo`: two real nodes on this machine meet, exchange a commons, and a tag crosses over.
 
-Everything lies in a temporary folder that is removed at the end. The nodes watch a pipe whose
-other end this process holds, so they stop even when it is killed.
+Everything lies in a temporary folder that is removed at the end.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import signal
 import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
 from p2pcommons.cli.choosing import title_of
+from p2pcommons.cli.demo_nodes import demo_nodes
 from p2pcommons.cli.output import Reply
 from p2pcommons.cli.parsing import command
 from p2pcommons.cli.times import count
@@ -32,14 +31,11 @@ if TYPE_CHECKING:
     from p2pcommons.replica import Replica
     from p2pcommons.store import CommonsRow, Digest
 
-LISTEN = "/ip4/127.0.0.1/tcp/0"
-MODE = "friends"
 TAG = "read-in-the-demo"
 INSTALL = ("pipx install .", "uv tool install .")
 STALL_SECONDS = 60.0
 """Without a new contribution for this long, the replicas are taken not to meet."""
 _POLL_SECONDS = 0.1
-_END_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +44,6 @@ class _Person:
 
     name: str
     replica: Replica
-
-
-@dataclass(frozen=True, slots=True)
-class _Nodes:
-    """The processes of the demo, and the end of the pipe that they watch."""
-
-    watch_fd: int
-    pids: list[int]
-
-    def start(self, name: str, home: Path) -> _Person:
-        """Make a person with a home and a node of their own, and return once it listens."""
-        from p2pcommons import nodeprocess
-        from p2pcommons.replica import open_replica
-
-        replica = open_replica(home)
-        replica.create_identity(name)
-        replica.confirm_words()
-        status = nodeprocess.start(
-            replica.paths, listen=[LISTEN], mode=MODE, watch_fd=self.watch_fd
-        )
-        self.pids.append(cast("int", status["pid"]))
-        return _Person(name, replica)
 
 
 @command(
@@ -92,10 +66,10 @@ def demo(invocation: Invocation, data: Path | None, no_tui: bool) -> Reply:
         raise UserError(f"{data} is not there", ErrorCode.NOT_FOUND)
     _forget_settings()
     steps = _Steps(invocation)
-    with _temporary_folder() as folder, _nodes() as nodes:
+    with _temporary_folder() as folder, demo_nodes() as nodes:
         steps.say(f"two nodes start on this machine, with homes in {folder}")
-        ana = nodes.start("Ana", folder / "ana")
-        rui = nodes.start("Rui", folder / "rui")
+        ana = _Person("Ana", nodes.start("Ana", folder / "ana"))
+        rui = _Person("Rui", nodes.start("Rui", folder / "rui"))
         with ana.replica, rui.replica:
             shown = _act(steps, ana, rui, data)
             if invocation.asks and not invocation.json and not no_tui:
@@ -256,23 +230,6 @@ def _temporary_folder() -> Generator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextmanager
-def _nodes() -> Generator[_Nodes]:
-    """Yield a place for the nodes of the demo, and see them ended whatever happens."""
-    reading, writing = os.pipe()
-    nodes = _Nodes(reading, [])
-    try:
-        yield nodes
-    finally:
-        # A second Ctrl-C must not leave processes behind.
-        for signal_number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(signal_number, signal.SIG_IGN)
-        os.close(writing)
-        os.close(reading)
-        for pid in nodes.pids:
-            _end(pid)
-
-
 def _forget_settings() -> None:
     """Leave this person's own settings out of the demo's homes."""
     from p2pcommons.config import SETTINGS
@@ -280,13 +237,3 @@ def _forget_settings() -> None:
 
     for variable in (HOME_VARIABLE, *(setting.variable for setting in SETTINGS)):
         os.environ.pop(variable, None)
-
-
-def _end(pid: int) -> None:
-    from p2pcommons.nodeprocess import is_alive
-
-    deadline = time.monotonic() + _END_SECONDS
-    while is_alive(pid):
-        if time.monotonic() > deadline:
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(_POLL_SECONDS)
