@@ -226,6 +226,67 @@ def test_more_commons_at_once_than_allowed_end_the_session() -> None:
     assert eve.fault() is RejectReason.BUDGET
 
 
+def test_after_done_only_answers_are_taken() -> None:
+    node = MemoryNode("bob")
+    node.join(COMMONS)
+    for message in (Neg(0, b"\x61"), Have(0, (UNKNOWN,)), Want(0, (UNKNOWN,)), DONE):
+        eve = Eve(bob_opens=False, node=node)
+        eve.shake_hands()
+        eve.say(Open(0, COMMONS), DONE)
+        assert eve.fault() is None, "bob still waits for the founding contribution"
+        eve.say(message)
+        assert eve.fault() is RejectReason.OUT_OF_TURN
+
+
+def test_an_answer_that_crosses_a_pause_is_no_fault() -> None:
+    eve = Eve(bob_opens=True)
+    eve.bob.session = make_side(bob(), is_opener=True, limits=SessionLimits(bytes_max=400)).session
+    eve.bob.frames_sent.clear()
+    eve.bob.handle(ev.Started())
+    eve.shake_hands()
+    eve.bob.handle(ev.Tick())
+    assert isinstance(eve.heard()[-1], Done)
+    eve.say(Neg(0, b"\x61\x00\x00\x02\x00"), DONE)
+    assert eve.fault() is None
+    assert eve.bob.results()[COMMONS].outcome is ev.Outcome.PAUSED
+
+
+def test_two_answers_to_one_comparison_are_a_fault() -> None:
+    eve = at_bobs_door(bob_opens=True)
+    eve.say(Neg(0, b"\x61"))
+    eve.say(Neg(0, b"\x61"))
+    assert eve.fault() is RejectReason.OUT_OF_TURN
+
+
+def test_a_session_far_beyond_its_time_is_given_up_by_the_side_that_only_serves() -> None:
+    eve = in_a_channel()
+    eve.bob.now_ms = 16 * 60 * 1000
+    eve.say(Have(0, ()))
+    eve.bob.handle(ev.Tick())
+    assert eve.bob.ended() is None
+    eve.bob.now_ms = 18 * 60 * 1000
+    eve.bob.handle(ev.FrameReceived(b""))
+    ended = eve.bob.ended()
+    assert ended is not None
+    assert ended.reason is ev.EndReason.BUDGET
+    assert eve.bob.results()[COMMONS].outcome is ev.Outcome.BROKEN
+
+
+def test_the_other_side_is_not_blamed_for_our_slow_disk() -> None:
+    eve = in_a_channel()
+    eve.bob.handle(ev.FrameReceived(encode_message(Want(0, (COMMONS,)))))
+    for minute in range(5):
+        eve.bob.now_ms = minute * 60_000
+        eve.bob.handle(ev.Tick())
+    assert eve.bob.ended() is None
+    eve.bob.work()
+    eve.bob.now_ms += 61_000
+    eve.bob.handle(ev.Tick())
+    ended = eve.bob.ended()
+    assert ended is not None
+    assert ended.reason is ev.EndReason.SILENCE
+
+
 def test_a_header_instead_of_a_wanted_body_is_a_fault() -> None:
     node = bob()
     node.bodyless = {entry(1).id}

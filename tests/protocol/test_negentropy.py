@@ -125,6 +125,22 @@ def test_another_version_is_answered_with_ours_and_ends_the_opener() -> None:
         Negentropy(snapshot).reconcile(b"\x50")
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"\x61\x05\x01\x09\x00\x01\x01\x08\x00",  # the second bound sorts before the first
+        b"\x61\x00\x21" + bytes(33) + b"\x00",  # a bound of 33 bytes
+        b"\x61\x00\x00\x03",  # no such mode
+        b"\x61\x00\x00\x02\x7f" + bytes(32),  # 127 ids announced, one there
+        b"\x61" + b"\xff" * 11,  # an integer that does not end
+        b"",
+    ],
+)
+def test_malformed_messages_are_rejected(message: bytes) -> None:
+    with pytest.raises(RejectedError):
+        Negentropy(ItemSet().snapshot()).reconcile(message)
+
+
 def test_frames_smaller_than_the_protocol_needs_are_refused() -> None:
     with pytest.raises(ValueError, match="at least"):
         Negentropy(ItemSet().snapshot(), frame_bytes_max=100)

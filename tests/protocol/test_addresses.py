@@ -1,0 +1,64 @@
+"""Multiaddresses as text: what can be dialled, and what is said about the rest."""
+
+from __future__ import annotations
+
+import base58
+import pytest
+
+from p2pcommons.errors import UserError
+from p2pcommons.protocol.addresses import (
+    PEER_ID_PREFIX,
+    check_address,
+    check_peer_id,
+    split_peer_address,
+)
+
+PEER = base58.b58encode(PEER_ID_PREFIX + bytes(range(32))).decode()
+
+
+def test_an_address_with_a_peer_id_is_taken_apart() -> None:
+    assert split_peer_address(f" /ip4/192.0.2.1/tcp/4001/p2p/{PEER} ") == (
+        "/ip4/192.0.2.1/tcp/4001",
+        PEER,
+    )
+    assert PEER.startswith("12D3Koo")
+    assert check_peer_id(PEER) == bytes(range(32))
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/ip4/192.0.2.1/tcp/0", "/ip6/2001:db8::1/tcp/65535", "/dns4/example.org/tcp/443"],
+)
+def test_what_can_be_dialled_is_accepted(address: str) -> None:
+    check_address(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "192.0.2.1:4001",
+        "/ip4/192.0.2.1",
+        "/ip4/192.0.2.1/udp/4001",
+        "/ip4/192.0.2.256/tcp/4001",
+        "/ip6/192.0.2.1/tcp/4001",
+        "/ip4/192.0.2.1/tcp/65536",
+        "/ip4/192.0.2.1/tcp/http",
+        "/dns//tcp/1",
+        "/unix/x/tcp/1",
+    ],
+)
+def test_what_cannot_is_refused(address: str) -> None:
+    with pytest.raises(UserError):
+        check_address(address)
+
+
+@pytest.mark.parametrize("peer", ["", "Qm", "0OIl", PEER[:-1], PEER + "1"])
+def test_a_peer_id_that_is_none_is_refused(peer: str) -> None:
+    with pytest.raises(UserError, match="not a peer id"):
+        check_peer_id(peer)
+
+
+def test_an_address_without_a_peer_id_says_what_is_missing() -> None:
+    with pytest.raises(UserError, match="/p2p/"):
+        split_peer_address("/ip4/192.0.2.1/tcp/4001")
