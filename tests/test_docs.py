@@ -147,3 +147,19 @@ def test_the_script_that_is_shown_runs(name: str, tmp_path: Path) -> None:
     if name == "README.md":
         assert "Compost" in done.stdout
         assert "ana~" in done.stdout
+
+
+def test_keys_in_the_guide_are_bound_to_something() -> None:
+    section = text_of("docs/user-guide.md").partition("## Keys")[2].partition("## ")[0]
+    source = "\n".join(
+        path.read_text("utf-8") for path in (ROOT / "src/p2pcommons/tui").rglob("*.py")
+    )
+    bound = {
+        key for keys in re.findall(r"Binding\(\s*\"([^\"]+)\"", source) for key in keys.split(",")
+    }
+    names = {"?": "question_mark", "/": "slash"}
+    shown = re.findall(r"`([^`]+)`", section)
+    assert len(shown) > 15
+    for key in shown:
+        spelled = names.get(key) or (key if len(key) == 1 else key.lower().replace("+", "_"))
+        assert spelled.replace("ctrl_", "ctrl+") in bound, key
