@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from p2pcommons.errors import StoreError
 from p2pcommons.node.state import NodeState
 
 if TYPE_CHECKING:
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from p2pcommons.node.sets import Sets
     from p2pcommons.node.storage import Storage
     from p2pcommons.paths import Paths
+    from p2pcommons.store import Store
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 def wall_clock() -> int:
@@ -37,3 +43,22 @@ class NodeContext:
     state: NodeState = field(default_factory=NodeState)
     joined: tuple[bytes, ...] = ()
     """Ids of the joined commons, busiest first; the runtime keeps it fresh."""
+
+    async def attempt(self, call: Callable[[Store], T]) -> T | None:
+        """Write what may be lost; a store that fails is noted, and the node goes on without it.
+
+        A full disk is no reason to stop reading, serving and telling the person.
+        """
+        try:
+            result = await self.storage.write(call)
+        except StoreError as error:
+            self.note_trouble(error)
+            return None
+        self.state.trouble = ""
+        return result
+
+    def note_trouble(self, error: BaseException) -> None:
+        """Keep what the store said for the status line, and log it once."""
+        if str(error) != self.state.trouble:
+            self.state.trouble = str(error)
+            log.error("the store failed: %s", error)

@@ -91,7 +91,12 @@ class Live:
             await self._wake.wait()
             self._wake = trio.Event()
             # Idle means at once; under load what gathers during the pause shares a message.
-            if await self._publish_batch():
+            try:
+                published = await self._publish_batch()
+            except StoreError as error:
+                self._context.note_trouble(error)
+                continue
+            if published:
                 self._wake.set()
                 await trio.sleep(GOSSIP_COALESCE_MS / 1_000)
 
@@ -200,8 +205,7 @@ class Live:
                 lambda store: store.unknown_references(commons, taken.new)
             )
         except StoreError as error:
-            self._context.state.trouble = str(error)
-            log.error("the store failed: %s", error)
+            self._context.note_trouble(error)
             return
         if unknown:
             self._ask_about(commons, peer_id, unknown)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from p2pcommons.config import Mode
+from p2pcommons.errors import StoreError
 
 if TYPE_CHECKING:
     from p2pcommons.net.host import Host
@@ -60,7 +61,10 @@ class Meeting:
                     log.info("the clock jumped: trying everybody again")
                     self._retry_at.clear()
                 looked = self._context.now()
-                await self._look(nursery)
+                try:
+                    await self._look(nursery)
+                except StoreError as error:
+                    self._context.note_trouble(error)
                 self._wake = trio.Event()
                 with trio.move_on_after(LOOK_SECONDS):
                     await self._wake.wait()
@@ -135,7 +139,7 @@ class Meeting:
             peer.next_try = self._context.now() + round(pause)
             if row is not None:
                 now, next_try, ok = self._context.now(), peer.next_try, report.connected
-                await self._context.storage.write(
+                await self._context.attempt(
                     lambda store: store.note_dialled(peer_id, ok=ok, next_try=next_try, now=now)
                 )
             if not report.connected and peer.failures >= LAN_FAILURES_MAX:
@@ -151,6 +155,7 @@ class Meeting:
             if event.connected:
                 peer.connected_since = self._context.now()
                 peer.sessions, peer.shared = 0, None
+                self._context.state.forget_strangers()
                 self._retry_at.pop(event.peer_id, None)
                 self._reconciling.connected(event.peer_id)
             else:
@@ -173,6 +178,6 @@ class Meeting:
         )
         now = self._context.now()
         if addresses:
-            await self._context.storage.write(
+            await self._context.attempt(
                 lambda store: store.upsert_peer(peer_id, addresses, source="connected", now=now)
             )

@@ -16,6 +16,7 @@ import trio
 
 from p2pcommons.errors import NetworkError, StoreError
 from p2pcommons.node.driver import SessionDriver
+from p2pcommons.protocol.budget import TokenBucket
 from p2pcommons.protocol.events import EndReason, Outcome
 from p2pcommons.protocol.limits import RECONCILE_PROTOCOL
 from p2pcommons.protocol.session import keeps_own_session
@@ -38,6 +39,9 @@ CONFIRM_SECONDS = 1.5
 PASS_ON_SECONDS = 0.5
 UNDECIDED_SECONDS = 5.0
 """As long as `sync` waits for a peer that has not said yet what it shares."""
+ANSWERS_PER_SECOND = 2
+ANSWERS_BURST = 20
+"""Sessions that one peer may open: each costs a look at the whole set."""
 SESSIONS_MAX = 8
 """Sessions that this node opens at the same time."""
 _NEVER = float("inf")
@@ -51,6 +55,9 @@ class _Schedule:
     failures: int = 0
     session: trio.CancelScope | None = None
     we_opened: bool = False
+    answers: TokenBucket = field(
+        default_factory=lambda: TokenBucket(ANSWERS_PER_SECOND, ANSWERS_BURST)
+    )
     finished: trio.Event = field(default_factory=trio.Event)
     """Set, and replaced, whenever a session with this peer ends or could not begin."""
 
@@ -171,6 +178,10 @@ class Reconciling:
         if schedule is None:
             # Its stream may be here before the notice of its connection.
             schedule = self._peers.setdefault(peer_id, _Schedule(_NEVER))
+        if not schedule.answers.take(1, int(trio.current_time() * 1_000)):
+            # Not worth a fault: it may be a bug of its version. It costs us nothing this way.
+            await stream.reset()
+            return
         if schedule.session is not None:
             if schedule.we_opened and keeps_own_session(self._host.peer_id, peer_id):
                 await stream.reset()
@@ -187,8 +198,7 @@ class Reconciling:
             try:
                 await driver.run()
             except* StoreError as errors:
-                self._context.state.trouble = str(errors.exceptions[0])
-                log.error("the store failed: %s", self._context.state.trouble)
+                self._context.note_trouble(errors.exceptions[0])
             finally:
                 if schedule.session is scope:
                     schedule.session = None

@@ -14,7 +14,7 @@ import trio
 
 from p2pcommons import control
 from p2pcommons.config import Config, Mode
-from p2pcommons.errors import NetworkError
+from p2pcommons.errors import NetworkError, StoreError
 from p2pcommons.logs import log_to
 from p2pcommons.node.commands import ControlServer
 from p2pcommons.node.context import NodeContext, wall_clock
@@ -151,10 +151,13 @@ class Runtime:
             self._nudged = trio.Event()
             with trio.move_on_after(POLL_SECONDS):
                 await self._nudged.wait()
-            version = await self._context.storage.read(lambda store: store.data_version())
-            if version != seen:
-                seen = version
-                await self._store_changed()
+            try:
+                version = await self._context.storage.read(lambda store: store.data_version())
+                if version != seen:
+                    seen = version
+                    await self._store_changed()
+            except StoreError as error:
+                self._context.note_trouble(error)
 
     async def _store_changed(self) -> None:
         before = self._context.joined
@@ -180,12 +183,20 @@ class Runtime:
     async def _sweep(self) -> None:
         while True:
             now = self._context.now()
-            await self._context.storage.write(lambda store, now=now: store.sweep(now))
+            await self._context.attempt(lambda store, now=now: store.sweep(now))
             await trio.sleep(SWEEP_SECONDS)
 
     async def _stop_on_signals(self) -> None:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        wanted = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTSTP)
+        with trio.open_signal_receiver(*wanted) as signals:
             async for number in signals:
+                if number == signal.SIGTSTP:
+                    # Suspended between two transactions, never inside one: a suspended writer
+                    # would keep everybody else from writing.
+                    await self._context.storage.write(
+                        lambda _store: os.kill(os.getpid(), signal.SIGSTOP)
+                    )
+                    continue
                 log.info("signal %d: stopping", number)
                 self._stopping.cancel()
 

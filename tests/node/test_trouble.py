@@ -1,0 +1,82 @@
+"""A node in trouble says so and goes on: a full disk, a peer that breaks the rules."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trio
+from tests.node.nodes import equal, running, until
+
+from p2pcommons.errors import NetworkError
+from p2pcommons.net.host import open_host
+from p2pcommons.protocol.limits import RECONCILE_PROTOCOL
+from p2pcommons.store import Store
+
+pytestmark = [pytest.mark.trio, pytest.mark.network]
+
+
+async def test_store_that_takes_nothing_more_leaves_the_node_alive_and_is_named(tmp_path: Path):
+    async with running(tmp_path / "ana") as ana, running(tmp_path / "ben") as ben:
+        garden = ana.replica.create_commons("Garden").id
+
+        def limit(pages: int) -> Callable[[Store], None]:
+            """SQLite's own limit stands for the disk: it fails in the same way."""
+
+            def apply(store: Store) -> None:
+                with store._database.writing() as connection:
+                    connection.execute(f"PRAGMA max_page_count = {pages}")
+
+            return apply
+
+        await ben.runtime._context.storage.write(limit(1))
+        with ana.replica.batch():
+            for number in range(300):
+                ana.replica.add_entry(garden, title=f"Note {number}", text="x" * 2_000)
+        ben.replica.join(ana.invite(garden))
+        await until(lambda: bool(ben.runtime._context.state.trouble))
+        status = await ben.now()
+        assert "replica.db" in status["trouble"] or "full" in status["trouble"]
+
+        await ben.runtime._context.storage.write(limit(1_000_000))
+        await until(lambda: equal(garden, ana, ben), 60)
+
+
+async def test_peer_that_breaks_the_rules_is_refused_and_named(tmp_path: Path):
+    async with (
+        running(tmp_path / "ana") as ana,
+        open_host(os.urandom(32), ["/ip4/127.0.0.1/tcp/0"]) as eve,
+    ):
+        peer_id = ana.status["peer_id"]
+        await eve.dial(peer_id, ana.addresses)
+        stream = await eve.open_stream(peer_id, RECONCILE_PROTOCOL)
+        await stream.write_frame(b"\xc1 not msgpack")
+        with trio.fail_after(10):
+            while not (named := [p for p in (await ana.now())["peers"] if p["reason"]]):
+                await trio.sleep(0.02)
+        assert named[0]["peer_id"] == eve.peer_id
+        assert named[0]["blocked_until"]
+        await until(lambda: eve.peer_id not in ana.runtime._network._host.connected_peers())
+
+
+async def test_peer_that_opens_sessions_without_end_is_answered_at_a_bounded_pace(tmp_path: Path):
+    async with (
+        running(tmp_path / "ana") as ana,
+        open_host(os.urandom(32), ["/ip4/127.0.0.1/tcp/0"]) as eve,
+    ):
+        ana.replica.create_commons("Garden")
+        peer_id = ana.status["peer_id"]
+        await eve.dial(peer_id, ana.addresses)
+        served = 0
+        for _ in range(60):
+            try:
+                stream = await eve.open_stream(peer_id, RECONCILE_PROTOCOL)
+            except NetworkError:
+                continue
+            with trio.move_on_after(5):
+                served += await stream.read_frame(1_000) is not None
+            await stream.reset()
+        assert 0 < served < 40
+        assert (await ana.now())["running"]
