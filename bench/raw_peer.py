@@ -208,9 +208,13 @@ async def times(count: int, at_once: int, function: Callable[[], Awaitable[None]
 
 
 async def until_hung_up(stream: trio.SocketStream, seconds: float) -> None:
+    """Wait until the node closes or resets the connection, but not for ever."""
     with trio.move_on_after(seconds):
-        while await stream.receive_some(65_536):
-            pass
+        try:
+            while await stream.receive_some(65_536):
+                pass
+        except trio.BrokenResourceError:
+            return
 
 
 TOPIC = "/p2pcommons/1/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 from libp2p.io.trio import TrioTCPStream
-from libp2p.network import swarm as swarm_module
 from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.connection import swarm_connection
 from libp2p.network.connection.swarm_connection import SwarmConn
@@ -159,10 +158,6 @@ async def _reset_quietly(muxed_stream: Any) -> None:
         log.debug("reset failed: %r", error)
 
 
-async def _no_auto_connect(self: Any) -> None:
-    """The node alone decides whom to dial."""
-
-
 def _no_record(self: Any, peer_id: Any) -> None:
     """Nothing dials by itself, so nothing has to back off."""
 
@@ -236,20 +231,6 @@ WORKAROUNDS: tuple[Workaround, ...] = (
         "get_remote_address",
         _remote_address,
         "Over IPv6 the remote address is None, so limits per address would not count it.",
-    ),
-    Workaround(
-        "dial-at-once",
-        swarm_module,
-        "_HAPPY_EYEBALLS_DELAY",
-        0.0,
-        "dial_peer waits 250 ms even after it has succeeded.",
-    ),
-    Workaround(
-        "no-auto-connect",
-        AutoConnector,
-        "maybe_connect",
-        _no_auto_connect,
-        "Below a low-water mark the library dials whatever addresses peers have told it.",
     ),
     Workaround(
         "no-disconnect-records",
