@@ -15,6 +15,7 @@ import trio
 
 from p2pcommons.errors import NetworkError, RejectedError
 from p2pcommons.protocol.events import (
+    Arrived,
     CommonsDone,
     CommonsShared,
     EndReason,
@@ -56,7 +57,13 @@ class SessionDriver:
     """One session with one peer; `run` returns when it is over."""
 
     def __init__(
-        self, context: NodeContext, stream: FrameStream, commons: Sequence[bytes], *, opener: bool
+        self,
+        context: NodeContext,
+        stream: FrameStream,
+        commons: Sequence[bytes],
+        *,
+        opener: bool,
+        full_check: bool = False,
     ) -> None:
         self._context = context
         self._stream = stream
@@ -67,6 +74,7 @@ class SessionDriver:
             nonce=os.urandom(NONCE_BYTES),
             now_s=context.now(),
             jitter=secrets.randbelow,
+            full_check=full_check,
         )
         self._events_in, self._events = trio.open_memory_channel[Event](EVENTS_WAITING_MAX)
         self._frames_in, self._frames = trio.open_memory_channel[bytes](EVENTS_WAITING_MAX)
@@ -76,6 +84,13 @@ class SessionDriver:
         """Contributions that were new here."""
         self.ended: EndReason | None = None
         self.fault: str | None = None
+
+    def arrived(self, commons: bytes, ids: tuple[bytes, ...]) -> None:
+        """Tell the session that these came another way; it is busy enough when it misses it."""
+        try:
+            self._events_in.send_nowait(Arrived(commons, ids))
+        except trio.WouldBlock:
+            log.debug("%s fetches what came from another peer", self._stream.peer_id)
 
     async def run(self) -> None:
         """Run the session to its end. Raises StoreError when the store fails."""

@@ -57,6 +57,8 @@ class Ingest:
         self._now = now
         self._limiter = trio.CapacityLimiter(VERIFIERS)
         self._grants: set[Grant] = set()
+        self.on_new: Callable[[bytes, tuple[bytes, ...], str], None] | None = None
+        """Called after a commit with commons, new ids and whoever sent them."""
 
     async def verify(self, envelopes: Sequence[Envelope], commons: bytes) -> Verified:
         """Verify a group in a thread; everything before the first invalid one is kept."""
@@ -88,6 +90,8 @@ class Ingest:
             new += result.new
             bodies += len(result.filled)
             bodies += sum(each.body is not None for each in group if each.id in fresh)
+        if new and self.on_new is not None:
+            self.on_new(contributions[0].commons, tuple(new), source)
         arrived = set(new)
         known = tuple(each.id for each in contributions if each.id not in arrived)
         return Taken(tuple(new), known, bodies)

@@ -37,6 +37,8 @@ RETRY_SECONDS_MAX = 60.0
 CONFIRM_SECONDS = 1.5
 """After own contributions: long enough for gossip to settle, short enough for a person."""
 PASS_ON_SECONDS = 0.5
+FULL_CHECK_SECONDS = 24 * 3_600
+"""Once a day and peer the comparison is by SHA-256 over all ids, which no choice can forge."""
 UNDECIDED_SECONDS = 5.0
 """As long as `sync` waits for a peer that has not said yet what it shares."""
 ANSWERS_PER_SECOND = 2
@@ -54,6 +56,7 @@ class _Schedule:
     due: float
     failures: int = 0
     session: trio.CancelScope | None = None
+    driver: SessionDriver | None = None
     we_opened: bool = False
     answers: TokenBucket = field(
         default_factory=lambda: TokenBucket(ANSWERS_PER_SECOND, ANSWERS_BURST)
@@ -84,6 +87,7 @@ class Reconciling:
     async def run(self) -> None:
         """Serve the protocol and open sessions when they are due; runs until cancelled."""
         self._host.set_stream_handler(RECONCILE_PROTOCOL, self._answer)
+        self._context.ingest.on_new = self.arrived
         async with trio.open_nursery() as nursery:
             self._tasks = nursery
             while True:
@@ -126,6 +130,12 @@ class Reconciling:
     def published(self) -> None:
         """Something of ours went out: learn soon who holds it."""
         self.soon(CONFIRM_SECONDS)
+
+    def arrived(self, commons: bytes, ids: tuple[bytes, ...], source: str) -> None:
+        """Tell the sessions with others what need not be fetched any more."""
+        for peer_id, schedule in self._peers.items():
+            if schedule.driver is not None and peer_id != source:
+                schedule.driver.arrived(commons, ids)
 
     async def now_with_all(self, deadline: float) -> None:
         """Reconcile with every connected peer, again until equal, by `deadline` (trio's clock)."""
@@ -191,7 +201,12 @@ class Reconciling:
         await self._run(stream, schedule, opener=False)
 
     async def _run(self, stream: FrameStream, schedule: _Schedule, *, opener: bool) -> None:
-        driver = SessionDriver(self._context, stream, self._context.joined, opener=opener)
+        peer = self._context.state.peer(stream.peer_id)
+        full_check = opener and self._context.now() - peer.full_check_at >= FULL_CHECK_SECONDS
+        driver = SessionDriver(
+            self._context, stream, self._context.joined, opener=opener, full_check=full_check
+        )
+        schedule.driver = driver
         with trio.CancelScope() as scope:
             # What was asked for before a session begins is covered by it.
             schedule.session, schedule.we_opened, schedule.due = scope, opener, _NEVER
@@ -200,12 +215,16 @@ class Reconciling:
             except* StoreError as errors:
                 self._context.note_trouble(errors.exceptions[0])
             finally:
+                if schedule.driver is driver:
+                    schedule.driver = None
                 if schedule.session is scope:
                     schedule.session = None
                     schedule.release_waiting()
         if scope.cancelled_caught:
             await stream.reset()  # the rival session goes on, and plans what comes after it
         else:
+            if full_check and driver.ended is EndReason.COMPLETE:
+                peer.full_check_at = self._context.now()
             self._after(stream.peer_id, schedule, driver)
 
     def _after(self, peer_id: str, schedule: _Schedule, driver: SessionDriver) -> None:

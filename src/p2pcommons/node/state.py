@@ -43,6 +43,8 @@ class PeerState:
     """Commons both know, as the last session found; None before one got that far."""
     sessions: int = 0
     """Sessions that came to an end since it connected."""
+    full_check_at: int = 0
+    """When all ids were last compared in full with it."""
     clock_ahead: int = 0
     """Seconds by which its clock is ahead of ours; for telling a person, nothing else."""
     exchanges: dict[bytes, Exchange] = field(default_factory=dict[bytes, Exchange])

@@ -191,7 +191,9 @@ class ReconcileResult:
     """Contributions that were new here."""
     count: int = 0
     fingerprint: bytes = b""
-    """16 bytes, or 32 in a full check; over the snapshot and what this session brought."""
+    """16 bytes, over the snapshot and what this session brought; the same as of the store."""
+    in_full: bool = False
+    """Whether both sides compared a hash over all ids, which no choice of ids can forge."""
     bodies: int = 0
     declined: int = 0
     their_count: int = 0

@@ -87,6 +87,7 @@ class Exchange:
         self._sent = 0
         self._paused = False
         self._done: Done | None = None
+        self._fingerprint = b""
         self._their_done: Done | None = None
 
     # --- beginning ---------------------------------------------------------------------------
@@ -323,7 +324,7 @@ class Exchange:
         total = self._snapshot.id_sum()
         total.count += self._fetcher.brought_sum.count
         total.total += self._fetcher.brought_sum.total
-        fingerprint = total.fingerprint()
+        self._fingerprint = fingerprint = total.fingerprint()
         if self._is_full_check():
             salt = self._context.nonces
             fingerprint = full_fingerprint(salt, self._snapshot, self._fetcher.brought)
@@ -363,7 +364,8 @@ class Exchange:
                     sent=self._sent,
                     received=fetcher.new,
                     count=own.count if own else 0,
-                    fingerprint=own.fingerprint if own else b"",
+                    fingerprint=self._fingerprint,
+                    in_full=own is not None and len(own.fingerprint) == _FULL_FINGERPRINT_BYTES,
                     bodies=self._state.bodies + fetcher.bodies,
                     declined=fetcher.declined,
                     their_count=their.count if their else 0,

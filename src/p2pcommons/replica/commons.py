@@ -124,7 +124,7 @@ class CommonsOfReplica(Writing):
             founding = CommonsBody(TITLE, PURPOSE)
             now = self.now()
             commons = self.contribute(founding, commons=ZERO_ID, identity=writer)
-            self.name_writer(commons, writer, TITLE)
+            self.name_writer(commons, writer, "Handbook")
             for place, body in enumerate(reversed(chapters)):
                 claimed_at = now - len(chapters) + place
                 self.contribute(body, commons=commons, identity=writer, claimed_at=claimed_at)
