@@ -51,7 +51,12 @@ def sync(invocation: Invocation, timeout: float) -> Reply:
 
     request = {"op": "sync", "timeout": timeout}
     answer = control.request(invocation.paths(), request, timeout + _ANSWER_SECONDS)
-    items = cast("list[Json]", answer.get("items") or [])
+    with invocation.open() as replica:
+        titles = {row.id.hex(): title_of(row) for row in replica.commons()}
+    items = [
+        {**item, "title": titles.get(str(item.get("commons")))}
+        for item in cast("list[Json]", answer.get("items") or [])
+    ]
     equal = bool(items) and bool(answer.get("equal"))
     lines = table([_sync_line(item) for item in items])
     code = 0 if equal else EXIT_CODES[ErrorCode.UNREACHABLE]
@@ -113,9 +118,9 @@ def _digest_line(fields: Json) -> tuple[str, ...]:
 
 
 def _sync_line(item: Json) -> tuple[str, ...]:
-    outcome = "equal" if item.get("equal") else clean_line(str(item.get("error") or "differs"))
+    outcome = "equal" if item.get("equal") else clean_line(str(item.get("outcome") or "differs"))
     return (
-        clean_line(str(item.get("title") or item.get("commons"))),
+        str(item.get("title") or str(item.get("commons"))[:10]),
         f"…{clean_line(str(item.get('peer')))[-8:]}",
         f"sent {item.get('sent') or 0}",
         f"received {item.get('received') or 0}",
