@@ -140,7 +140,7 @@ def _states(
     ).fetchall()
     disowned = frozenset(row[0] for row in rows if row[1] & DISOWNED)
     # What is disowned counts in no later pass, so it does not matter whether it is withdrawn.
-    withdrawn = frozenset(row[0] for row in rows if row[1] == WITHDRAWN)
+    withdrawn = frozenset(row[0] for row in rows if row[1] & (DISOWNED | WITHDRAWN) == WITHDRAWN)
     return disowned, withdrawn
 
 

@@ -17,11 +17,12 @@ from p2pcommons.store.rows import chunks
 from p2pcommons.store.schema import ENTRY_WITHDRAWN
 from p2pcommons.store.search import SearchPart
 from p2pcommons.store.slots import Bodies, EntrySlot, Member, entry_slots
-from p2pcommons.views.entries import EntryView, Head, fold_entry, shown_to
+from p2pcommons.views.entries import shown_to
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from p2pcommons.model.kinds import Body
     from p2pcommons.store.database import Row
 
 _ROWS = """
@@ -53,11 +54,15 @@ WHERE c.target IN ({}) AND c.kind = 'withdraw' AND c.state & 1 = 0
 """
 
 _BESIDE = """
-SELECT c.rowid, g.device, p.name FROM contribution c JOIN device_grant g ON g.rowid = c.device
+SELECT c.rowid, g.device, c.body ISNULL, p.name
+FROM contribution c JOIN device_grant g ON g.rowid = c.device
 LEFT JOIN profile p ON p.commons = c.commons AND p.author = c.author WHERE c.rowid IN ({})
 """
 
 _FOUND_MAX = 20
+
+VERSIONS_READ_MAX = 500
+"""Words are read of so many heads and newest versions of an entry, 32 MB at the worst."""
 
 
 class EntriesPart(SearchPart):
@@ -86,29 +91,27 @@ class EntriesPart(SearchPart):
 
     def entry_detail(self, commons: bytes, identifier: bytes) -> EntryDetail | None:
         """Return everything about an entry, also of one that was withdrawn."""
-        with self._database.reading():
+        with self._database.reading(), self._database.connected() as connection:
             row = self.entry_row(commons, identifier)
-            folded = self._folded(identifier)
-            if row is None or folded is None:
+            slot = entry_slots(connection, [identifier]).get(identifier)
+            if row is None or slot is None:
                 return None
-            slot, view, bodies = folded
-            versions = self._versions(slot, view, bodies)
-            taggers: dict[str, list[Person]] = {tag: [] for tag in row.tags}
-            for tag, author, name in self._database.read(_TAGGERS, (row.rowid,)):
-                taggers.setdefault(tag, []).append(Person(author, name))
-            shown = view.shown
-            body = shown.body if shown is not None else None
+            heads = slot.heads()
+            bodies = Bodies(connection)
+            versions = self._versions(slot, heads, bodies)
+            said = bodies.get(heads[0].rowid) if heads else None
+            body = said if isinstance(said, EntryBody) else None
             return EntryDetail(
                 row=row,
-                shown=shown.id if shown is not None else None,
+                shown=heads[0].held.id if heads else None,
                 text=body.text if body else None,
                 language=body.language if body else None,
                 licence=body.licence if body else None,
                 excerpt=body.excerpt if body else None,
                 dated=body.dated if body else None,
-                taggers=tuple((tag, tuple(people)) for tag, people in taggers.items()),
+                taggers=self._taggers(row),
                 versions=versions,
-                heads=tuple(head.id for head in view.heads),
+                heads=tuple(head.held.id for head in heads),
                 withdrawals=self._withdrawals(slot),
                 holders=self._holders(slot.first.commons, [item.rowid for item in slot.members]),
             )
@@ -117,22 +120,21 @@ class EntriesPart(SearchPart):
         self, commons: bytes, identifier: bytes, viewer: bytes | None
     ) -> VersionRow | None:
         """Return the head that an edit by `viewer` replaces: their own, else the newest."""
-        folded = self._folded(identifier)
-        if folded is None or self._commons_number(commons) != folded[0].first.commons:
+        slot = self._slot(commons, identifier)
+        if slot is None:
             return None
-        slot, view, bodies = folded
-        head = shown_to(view.heads, viewer)
-        rows = self._versions(slot, view, bodies)
-        return next((row for row in rows if head is not None and row.id == head.id), None)
+        heads = slot.heads()
+        meant = shown_to([head.held for head in heads], viewer)
+        with self._database.connected() as connection:
+            rows = self._versions(slot, heads, Bodies(connection))
+        return next((row for row in rows if meant is not None and row.id == meant.id), None)
 
     def versions_of(self, commons: bytes, identifier: bytes, author: bytes) -> list[bytes]:
         """Return this author's versions of an entry that are not withdrawn, oldest first."""
-        folded = self._folded(identifier)
-        if folded is None or self._commons_number(commons) != folded[0].first.commons:
-            return []
+        slot = self._slot(commons, identifier)
         return [
             member.held.id
-            for member in _oldest_first(folded[0].members)
+            for member in _oldest_first(slot.members if slot is not None else ())
             if member.held.author == author and not member.withdrawn
         ]
 
@@ -173,33 +175,39 @@ class EntriesPart(SearchPart):
         keys = ((_key_of(body), identifier) for identifier, body in rows)
         return {key: identifier for key, identifier in keys if key is not None}
 
-    def _folded(self, identifier: bytes) -> tuple[EntrySlot, EntryView, Bodies] | None:
+    def _slot(self, commons: bytes, identifier: bytes) -> EntrySlot | None:
         with self._database.connected() as connection:
             slot = entry_slots(connection, [identifier]).get(identifier)
-            if slot is None:
-                return None
-            bodies = Bodies(connection)
-            bodies.load((item.rowid, ENTRY) for item in slot.members if not item.withdrawn)
-        view = fold_entry(
-            slot.first.held,
-            [item.held for item in slot.members],
-            slot.withdrawn,
-            bodies.said(slot.members),
-        )
-        return slot, view, bodies
+        if slot is None or slot.first.commons != self._commons_number(commons):
+            return None
+        return slot
 
-    def _versions(self, slot: EntrySlot, view: EntryView, bodies: Bodies) -> tuple[VersionRow, ...]:
-        rowids = [member.rowid for member in slot.members]
+    def _taggers(self, row: EntryRow) -> tuple[tuple[str, tuple[Person, ...]], ...]:
+        taggers: dict[str, list[Person]] = {tag: [] for tag in row.tags}
+        for tag, author, name in self._database.read(_TAGGERS, (row.rowid,)):
+            taggers.setdefault(tag, []).append(Person(author, name))
+        return tuple((tag, tuple(people)) for tag, people in taggers.items())
+
+    def _versions(
+        self, slot: EntrySlot, heads: Sequence[Member], bodies: Bodies
+    ) -> tuple[VersionRow, ...]:
+        members = _oldest_first(slot.members)
         beside = {
             row[0]: row[1:]
-            for part in chunks(rowids)
+            for part in chunks(member.rowid for member in members)
             for row in self._database.read(_BESIDE.format(",".join("?" * len(part))), part)
         }
-        heads = {head.id: head for head in view.heads}
-        said = bodies.said(slot.members)
+        read = [*heads[:VERSIONS_READ_MAX], *members[-VERSIONS_READ_MAX:]]
+        bodies.load((item.rowid, ENTRY) for item in read if not item.withdrawn)
+        standing = {head.held.id for head in heads}
         return tuple(
-            _version_row(member, heads.get(member.held.id), said, *beside[member.rowid])
-            for member in _oldest_first(slot.members)
+            _version_row(
+                member,
+                bodies.get(member.rowid),
+                member.held.id in standing,
+                *beside[member.rowid],
+            )
+            for member in members
         )
 
     def _withdrawals(self, slot: EntrySlot) -> tuple[Withdrawal, ...]:
@@ -262,11 +270,7 @@ def _entry_row(row: Row, tags: tuple[str, ...]) -> EntryRow:
 
 
 def _version_row(
-    member: Member,
-    head: Head | None,
-    said: Mapping[bytes, object],
-    device: bytes,
-    name: str | None,
+    member: Member, body: Body | None, is_head: bool, device: bytes, missing: int, name: str | None
 ) -> VersionRow:
     held = member.held
     row = VersionRow(
@@ -278,10 +282,9 @@ def _version_row(
         received_at=member.received_at,
         parents=held.parents,
         withdrawn=member.withdrawn,
-        is_head=head is not None,
-        missing=held.id not in said and not member.withdrawn,
+        is_head=is_head,
+        missing=bool(missing) and not member.withdrawn,
     )
-    body = said.get(held.id)
     if not isinstance(body, EntryBody):
         return row
     return replace(

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from p2pcommons.store.schema import LISTED
+from p2pcommons.store.slots import Member
 
 if TYPE_CHECKING:
     from p2pcommons.store.slots import EntrySlot
-    from p2pcommons.views.entries import EntryView
 
 Tagging = dict[int, frozenset[str]]
 """What each person calls an entry; people without tags are left out."""
@@ -34,7 +34,7 @@ class EntryChange:
     before: EntryFacts | None
     after: EntryFacts | None = None
     slot: EntrySlot | None = None
-    view: EntryView | None = None
+    heads: list[Member] = field(default_factory=list[Member])
     tags_before: Tagging = field(default_factory=dict[int, frozenset[str]])
     tags_after: Tagging = field(default_factory=dict[int, frozenset[str]])
 

@@ -7,16 +7,16 @@ version, then 8 bits that begin with its id. So rowid order is list order, in ev
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from p2pcommons.model.addresses import same_address_key
-from p2pcommons.model.kinds import ENTRY, TAG
+from p2pcommons.model.kinds import ENTRY, TAG, EntryBody
 from p2pcommons.store.entry_changes import EntryChange, EntryFacts
 from p2pcommons.store.entry_writes import write_changes
 from p2pcommons.store.rows import select_in
 from p2pcommons.store.schema import ENTRY_WITHDRAWN, LISTED, SILENT
 from p2pcommons.store.slots import entry_slots, tag_statements
-from p2pcommons.views.entries import fold_entry, standing
 from p2pcommons.views.statements import stated_tags, statement_heads, version_tags
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from p2pcommons.store.interning import Interner
     from p2pcommons.store.slots import Bodies, EntrySlot, Member
-    from p2pcommons.views.entries import EntryView
 
 PLACES_A_SECOND = 256
 
@@ -49,20 +48,28 @@ def address_number(url: str) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
+@dataclass(slots=True)
+class Touched:
+    """Whose tags on an entry may have changed: those of `authors`, or with `all` everybody's."""
+
+    authors: set[int] = field(default_factory=set[int])
+    all: bool = False
+
+
 def fold_entries(
     connection: sqlite3.Connection,
     interner: Interner,
-    touched: Mapping[bytes, Collection[int]],
+    touched: Mapping[bytes, Touched],
     bodies: Bodies,
     filled: Collection[int],
 ) -> None:
     """Fold the entries with these first versions again and write down what changed.
 
-    `touched` has the people whose tag statements on the entry changed; `filled` are the rowids
-    of contributions whose body arrived only now, so that the index does not have it yet.
+    `filled` are the rowids of contributions whose body arrived only now, so that the index does
+    not have it yet.
     """
     changes = _changes(connection, touched)
-    _fold_versions(changes, bodies)
+    _fold_versions(changes, bodies, filled)
     _load_taggings(connection, changes)
     _fold_tags(connection, changes, touched, bodies)
     write_changes(connection, interner, changes, bodies, filled)
@@ -98,41 +105,34 @@ def _changes(connection: sqlite3.Connection, touched: Collection[bytes]) -> list
     return changes
 
 
-def _fold_versions(changes: Iterable[EntryChange], bodies: Bodies) -> None:
-    slots = [change.slot for change in changes if change.slot is not None]
-    heads: list[tuple[int, str]] = []
-    for slot in slots:
-        if len(slot.members) == 1:
-            heads.append((slot.first.rowid, ENTRY))
-            continue
-        rowids = {member.held.id: member.rowid for member in slot.members}
-        held = [member.held for member in slot.members]
-        author = slot.first.held.author
-        heads += [(rowids[item.id], ENTRY) for item in standing(held, author, slot.withdrawn)]
-    bodies.load(heads)
+def _fold_versions(changes: Iterable[EntryChange], bodies: Bodies, filled: Collection[int]) -> None:
+    """Find the heads, and read the body of the shown one where it is not the same as before."""
+    fresh: list[EntryChange] = []
     for change in changes:
-        slot = change.slot
-        if slot is None:
+        if change.slot is None:
             continue
-        view = fold_entry(
-            slot.first.held,
-            [member.held for member in slot.members],
-            slot.withdrawn,
-            bodies.said(slot.members),
+        change.heads = change.slot.heads()
+        shown = change.heads[0].rowid if change.heads else None
+        same = change.before is not None and change.before.shown == shown
+        address = change.before.address if change.before is not None and same else None
+        change.after = EntryFacts(
+            shown, address, len(change.slot.members), len(change.heads), _state(change)
         )
-        change.view = view
-        change.after = _facts(slot, view)
+        if shown is not None and (not same or shown in filled):
+            fresh.append(change)
+    bodies.load((change.heads[0].rowid, ENTRY) for change in fresh)
+    for change in fresh:
+        assert change.after is not None
+        body = bodies.get(change.heads[0].rowid)
+        url = body.url if isinstance(body, EntryBody) else None
+        change.after = change.after._replace(address=address_number(url) if url else None)
 
 
-def _facts(slot: EntrySlot, view: EntryView) -> EntryFacts:
-    shown = view.shown
-    if shown is None:
-        state = ENTRY_WITHDRAWN if view.withdrawn else SILENT
-        return EntryFacts(None, None, view.versions, 0, state)
-    rowid = next(member.rowid for member in slot.members if member.held.id == shown.id)
-    url = shown.body.url if shown.body is not None else None
-    address = address_number(url) if url else None
-    return EntryFacts(rowid, address, view.versions, len(view.heads), LISTED)
+def _state(change: EntryChange) -> int:
+    assert change.slot is not None
+    if change.heads:
+        return LISTED
+    return ENTRY_WITHDRAWN if change.slot.withdrawn else SILENT
 
 
 def _load_taggings(connection: sqlite3.Connection, changes: Iterable[EntryChange]) -> None:
@@ -149,46 +149,53 @@ def _load_taggings(connection: sqlite3.Connection, changes: Iterable[EntryChange
 def _fold_tags(
     connection: sqlite3.Connection,
     changes: Iterable[EntryChange],
-    touched: Mapping[bytes, Collection[int]],
+    touched: Mapping[bytes, Touched],
     bodies: Bodies,
 ) -> None:
     everyone: list[bytes] = []
     of: list[tuple[bytes, int]] = []
+    people: dict[bytes, set[int]] = {}
     for change in changes:
-        if change.view is None:
+        if change.slot is None:
             continue
-        if change.before is None:
-            everyone.append(change.view.id)
+        first = change.slot.first.held.id
+        if change.before is None or touched[first].all:
+            everyone.append(first)
+            people[first] = {head.author for head in change.heads}.union(change.tags_before)
         else:
-            people = _concerned(change).union(touched[change.view.id])
-            of += [(change.view.id, author) for author in people]
+            people[first] = _concerned(change.slot, touched[first].authors)
+            of += [(first, author) for author in people[first]]
     statements = tag_statements(connection, everyone, of)
     bodies.load(_head_bodies(statements))
     for change in changes:
-        if change.view is None or change.slot is None:
+        if change.slot is None:
             continue
-        made = statements.get(change.view.id, {})
-        people = _concerned(change).union(touched[change.view.id], made)
+        first = change.slot.first.held.id
+        made = {
+            author: [item for item in slot if item.commons == change.commons]
+            for author, slot in statements.get(first, {}).items()
+        }
+        concerned = people[first].union(made)
+        unsaid = {author for author in concerned if not made.get(author)}
+        bodies.load((head.rowid, ENTRY) for head in change.heads if head.author in unsaid)
         change.tags_after = dict(change.tags_before)
-        for author in people:
-            slot = [item for item in made.get(author, ()) if item.commons == change.commons]
-            tags = _tags_of(change, author, slot, bodies)
+        for author in concerned:
+            tags = _tags_of(change, author, made.get(author, []), bodies)
             if tags:
                 change.tags_after[author] = tags
             else:
                 change.tags_after.pop(author, None)
 
 
-def _concerned(change: EntryChange) -> set[int]:
-    """Return whose tags may follow from versions: authors of heads now, and those before."""
-    assert change.slot is not None
-    assert change.view is not None
-    heads = {head.id for head in change.view.heads}
-    return {
-        member.author
-        for member in change.slot.members
-        if member.held.id in heads or member.author in change.tags_before
-    }
+def _concerned(slot: EntrySlot, authors: Collection[int]) -> set[int]:
+    """Return `authors` and those whose versions theirs may have replaced."""
+    concerned = set(authors)
+    if len(slot.members) > 1:
+        owners = {member.held.id: member.author for member in slot.members}
+        for member in slot.members:
+            if member.author in authors:
+                concerned.update(owners[key] for key in member.held.parents if key in owners)
+    return concerned
 
 
 def _head_bodies(statements: Mapping[bytes, Mapping[int, list[Member]]]) -> list[tuple[int, str]]:
@@ -203,16 +210,11 @@ def _head_bodies(statements: Mapping[bytes, Mapping[int, list[Member]]]) -> list
 def _tags_of(
     change: EntryChange, author: int, statements: list[Member], bodies: Bodies
 ) -> frozenset[str]:
-    assert change.slot is not None
-    assert change.view is not None
     if statements:
         withdrawn = {member.held.id for member in statements if member.withdrawn}
         held = [member.held for member in statements]
         return stated_tags(held, withdrawn, bodies.said(statements))
-    for member in change.slot.members:
-        if member.author == author:
-            return version_tags(change.view, member.held.author)
-    return frozenset()
+    return version_tags(bodies.get(head.rowid) for head in change.heads if head.author == author)
 
 
 def _place(connection: sqlite3.Connection, first: Member, taken: set[int]) -> int:

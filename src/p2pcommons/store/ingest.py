@@ -17,11 +17,11 @@ from p2pcommons.model.kinds import (
     CommonsBody,
     ProfileBody,
 )
-from p2pcommons.store.entry_folds import drop_entries, fold_entries
+from p2pcommons.store.entry_folds import Touched, drop_entries, fold_entries
 from p2pcommons.store.interning import peer_number
 from p2pcommons.store.records import IngestResult
 from p2pcommons.store.rows import Stored, select_in
-from p2pcommons.store.schema import WITHDRAWN
+from p2pcommons.store.schema import SAYS_NOTHING, WITHDRAWN
 from p2pcommons.store.slots import Bodies, profile_statements
 from p2pcommons.store.states import update_disowned, update_withdrawn
 from p2pcommons.views.charter import unsupported
@@ -65,15 +65,15 @@ class Ingest:
             devices = {offered[identifier].header.device for identifier in arrived}
             states = self._update_states(changed, devices)
             self._count(inserted)
-            at_hand = {
-                row.rowid: self._at_hand[row.rowid] for row in changed if row.rowid in self._at_hand
-            }
+            bodies = Bodies(self._connection, self._at_hand)
+            mark_silent(self._connection, changed, bodies)
             refold(
                 self._connection,
                 self._interner,
-                [*changed, *states],
-                Bodies(self._connection, at_hand),
-                frozenset(row.rowid for row in filled),
+                changed,
+                bodies,
+                moved=states,
+                filled=frozenset(row.rowid for row in filled),
             )
         return IngestResult(
             tuple(row.id for row in inserted),
@@ -216,6 +216,20 @@ class Ingest:
             )
 
 
+def mark_silent(connection: sqlite3.Connection, rows: Iterable[Stored], bodies: Bodies) -> None:
+    """Note which versions of entries say nothing, so that folding need not read them again."""
+    versions = [row for row in rows if row.kind == ENTRY]
+    bodies.load((row.rowid, ENTRY) for row in versions)
+    connection.executemany(
+        "UPDATE contribution SET state = state | ? WHERE rowid = ?",
+        [
+            (SAYS_NOTHING, row.rowid)
+            for row in versions
+            if bodies.is_here(row.rowid) and bodies.get(row.rowid) is None
+        ],
+    )
+
+
 def add_to_set(
     connection: sqlite3.Connection, commons: int, identifiers: Collection[bytes], bodies: int
 ) -> None:
@@ -241,20 +255,30 @@ def refold(
     interner: Interner,
     changed: Sequence[Stored],
     bodies: Bodies,
+    *,
+    moved: Sequence[Stored] = (),
     filled: Collection[int] = frozenset(),
 ) -> None:
-    """Fold the slots that these rows belong to and write their views."""
-    touched: defaultdict[bytes, set[int]] = defaultdict(set)
+    """Fold the slots that these rows belong to and write their views.
+
+    `changed` are new or got their body now, as those in `filled` did; `moved` became disowned or
+    withdrawn, or are no longer.
+    """
+    touched: defaultdict[bytes, Touched] = defaultdict(Touched)
     profiles: set[tuple[int, int]] = set()
-    for row in changed:
+    for row in (*changed, *moved):
         if row.kind == ENTRY:
-            touched[row.target or row.id].update(())
+            touched[row.target or row.id].authors.add(row.author)
         elif row.kind == TAG and row.target is not None:
-            touched[row.target].add(row.author)
+            touched[row.target].authors.add(row.author)
         elif row.kind == PROFILE and row.target is None:
             profiles.add((row.commons, row.author))
         elif row.kind == COMMONS:
             _fold_charter(connection, interner, row, bodies)
+    for row in moved:
+        if row.kind == ENTRY:
+            # What is disowned no longer replaces anything, of whomever.
+            touched[row.target or row.id].all = True
     fold_entries(connection, interner, touched, bodies, filled)
     for commons, author in profiles:
         _fold_profile(connection, commons, author, bodies)

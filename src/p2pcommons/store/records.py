@@ -86,7 +86,11 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
-    """One version of an entry; its words are None where it is withdrawn, missing or silent."""
+    """One version of an entry.
+
+    Its words are None where it is withdrawn, missing or silent, or
+    were not read because the entry has more versions than anyone reads.
+    """
 
     id: bytes
     author: bytes

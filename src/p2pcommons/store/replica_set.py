@@ -41,7 +41,7 @@ class ReplicaSetPart(StorePart):
     def items_after(self, commons: bytes, rowid: int) -> list[tuple[int, bytes]]:
         """Return (claimed_at, id) of what came after a contribution's rowid."""
         rows = self._database.read(
-            "SELECT claimed_at, id FROM contribution WHERE rowid > ? AND +commons = ?",
+            "SELECT claimed_at, id FROM contribution WHERE rowid > ? AND commons = ?",
             (rowid, self._commons_number(commons)),
         )
         return [(row[0], row[1]) for row in rows]
@@ -102,7 +102,7 @@ class ReplicaSetPart(StorePart):
         """Return the contributions of a commons after `rowid`, in order of arrival."""
         rows = self._database.read(
             f"SELECT c.rowid, {CARRIED_COLUMNS} FROM {CARRIED_TABLES} "  # noqa: S608
-            "WHERE +c.commons = ? AND c.rowid > ? ORDER BY c.rowid LIMIT ?",
+            "WHERE c.commons = ? AND c.rowid > ? ORDER BY c.rowid LIMIT ?",
             (self._commons_number(commons), rowid, limit),
         )
         return _numbered(rows)

@@ -16,7 +16,9 @@ APPLICATION_ID: Final = 0x70327063
 
 DISOWNED: Final = 1
 WITHDRAWN: Final = 2
-"""Bits of `contribution.state`: the outcome of the first two passes of folding."""
+SAYS_NOTHING: Final = 4
+"""Bits of `contribution.state`: the outcome of the first two passes of folding, and whether the
+body of an entry's version is here and breaks the rules of its kind."""
 
 LISTED: Final = 0
 ENTRY_WITHDRAWN: Final = 1

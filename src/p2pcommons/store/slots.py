@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from p2pcommons.model.kinds import parse_body
 from p2pcommons.store.rows import select_in
-from p2pcommons.store.schema import DISOWNED, WITHDRAWN
+from p2pcommons.store.schema import DISOWNED, SAYS_NOTHING, WITHDRAWN
+from p2pcommons.views.entries import standing
 from p2pcommons.views.held import Held
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Member(NamedTuple):
     author: int
     received_at: int
     withdrawn: bool
+    says_nothing: bool
     held: Held
 
 
@@ -55,6 +57,15 @@ class EntrySlot:
     def withdrawn(self) -> set[bytes]:
         """The ids of the withdrawn ones."""
         return {member.held.id for member in self.members if member.withdrawn}
+
+    def heads(self) -> list[Member]:
+        """Return what stands, the shown one first; no body is needed to know it."""
+        wordless = {
+            member.held.id for member in self.members if member.withdrawn or member.says_nothing
+        }
+        members = {member.held.id: member for member in self.members}
+        held = [member.held for member in self.members]
+        return [members[item.id] for item in standing(held, self.first.held.author, wordless)]
 
 
 class Bodies:
@@ -89,6 +100,10 @@ class Bodies:
                 self._missing.add(rowid)
             else:
                 self._parsed[rowid] = parse_body(kind, body)
+
+    def is_here(self, rowid: int) -> bool:
+        """Tell whether a loaded body is not missing."""
+        return rowid in self._parsed
 
     def get(self, rowid: int) -> Body | None:
         """Return what a loaded body says; None if it is missing or says nothing."""
@@ -168,7 +183,12 @@ def with_parents(connection: sqlite3.Connection, members: Sequence[Member]) -> l
 def _members(rows: Iterable[Row]) -> list[Member]:
     # The device matters in the first pass alone, and that one is behind us.
     return [
-        Member(row[0], row[5], row[6], row[8], bool(row[9] & WITHDRAWN), Held(*_facts(row)))
+        Member(
+            *(row[0], row[5], row[6], row[8]),
+            bool(row[9] & WITHDRAWN),
+            bool(row[9] & SAYS_NOTHING),
+            Held(*_facts(row)),
+        )
         for row in rows
         if not row[9] & DISOWNED
     ]

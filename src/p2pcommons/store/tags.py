@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from p2pcommons.model.kinds import TAG
+from p2pcommons.model.kinds import ENTRY, TAG
 from p2pcommons.store.entries import EntriesPart
 from p2pcommons.store.records import TagCount, TagStatement
-from p2pcommons.store.slots import Bodies, tag_statements
+from p2pcommons.store.slots import Bodies, entry_slots, tag_statements
 from p2pcommons.views.statements import stated_tags, statement_heads, version_tags
 
 if TYPE_CHECKING:
@@ -54,10 +54,14 @@ class TagsPart(EntriesPart):
             statements = [item for item in made if item.commons == number]
             bodies = Bodies(connection)
             bodies.load((item.rowid, TAG) for item in statements)
-        if not statements:
-            folded = self._folded(target)
-            tags = version_tags(folded[1], author) if folded is not None else frozenset[str]()
-            return TagStatement(tuple(sorted(tags)), ())
+            if not statements:
+                slot = entry_slots(connection, [target]).get(target)
+                heads = (
+                    [item for item in slot.heads() if slot.first.commons == number] if slot else []
+                )
+                own = [head.rowid for head in heads if head.author == person[0]]
+                bodies.load((rowid, ENTRY) for rowid in own)
+                return TagStatement(tuple(sorted(version_tags(map(bodies.get, own)))), ())
         held = [item.held for item in statements]
         withdrawn = {item.held.id for item in statements if item.withdrawn}
         tags = stated_tags(held, withdrawn, bodies.said(statements))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from p2pcommons.model.limits import ERASE_AFTER_SECONDS
 from p2pcommons.store.base import StorePart
 from p2pcommons.store.checks import differences
-from p2pcommons.store.ingest import add_to_set, refold
+from p2pcommons.store.ingest import add_to_set, mark_silent, refold
 from p2pcommons.store.rows import CHUNK, STORED_COLUMNS, Stored
-from p2pcommons.store.schema import VIEW_TABLES, WITHDRAWN
+from p2pcommons.store.schema import SAYS_NOTHING, VIEW_TABLES, WITHDRAWN
 from p2pcommons.store.search_text import clear_texts, go_on_forgetting, start_forgetting
 from p2pcommons.store.slots import Bodies
 from p2pcommons.store.states import update_disowned, update_withdrawn
@@ -75,7 +75,11 @@ class UpkeepPart(StorePart):
                 (now - ERASE_AFTER_SECONDS, CHUNK),
             ).fetchall()
             rowids = [(row[0],) for row in due]
-            connection.executemany("UPDATE contribution SET body = NULL WHERE rowid = ?", rowids)
+            connection.executemany(
+                f"UPDATE contribution SET body = NULL, state = state & ~{SAYS_NOTHING} "  # noqa: S608
+                "WHERE rowid = ?",
+                rowids,
+            )
             connection.executemany("DELETE FROM withdrawal WHERE contribution = ?", rowids)
             return len(due), sum(row[1] for row in due)
 
@@ -93,6 +97,8 @@ def _rebuild(connection: sqlite3.Connection, interner: Interner) -> None:
         update_disowned(connection, rows, _devices(connection, rows))
     for rows in _stored(connection, "1"):
         update_withdrawn(connection, rows)
+    for rows in _stored(connection, "c.kind = 'entry'"):
+        mark_silent(connection, rows, Bodies(connection))
     for rows in _stored(connection, "c.kind = 'commons'"):
         refold(connection, interner, rows, Bodies(connection))
     for rows in _stored(connection, _FOLDED_FROM):

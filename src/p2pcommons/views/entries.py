@@ -8,17 +8,16 @@ older version stands in for them or for a head whose body is missing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from p2pcommons.model.kinds import ENTRY, EntryBody
-from p2pcommons.views.held import newest_first
+from p2pcommons.views.held import Held, newest_first
 from p2pcommons.views.passes import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from p2pcommons.model.kinds import Body
-    from p2pcommons.views.held import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +28,9 @@ class Head:
     author: bytes
     claimed_at: int
     body: EntryBody | None
+
+
+H = TypeVar("H", Head, Held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +57,17 @@ def entry_of(item: Held) -> bytes | None:
 
 
 def standing(
-    versions: Sequence[Held], first_author: bytes, withdrawn: Collection[bytes]
+    versions: Sequence[Held], first_author: bytes, wordless: Collection[bytes]
 ) -> list[Held]:
-    """Return the heads that are not withdrawn, in the order in which they are shown.
+    """Return the heads in the order in which they are shown, without those in `wordless`.
+
+    `wordless` are the ids of what is withdrawn or says nothing.
 
     The first author's line comes first, each part newest first: a stranger who names every head
     stands beside, never above.
     """
     gone = replaced(versions, first_author)
-    heads = [item for item in versions if item.id not in gone and item.id not in withdrawn]
+    heads = [item for item in versions if item.id not in gone and item.id not in wordless]
     ordered = newest_first(heads)
     return [item for item in ordered if item.author == first_author] + [
         item for item in ordered if item.author != first_author
@@ -81,21 +85,25 @@ def fold_entry(
     `first` is the counted first version, `versions` all counted ones with it among them,
     `withdrawn` the ids of those that are withdrawn, `bodies` what at least the heads say.
     """
-    heads: list[Head] = []
-    for item in standing(versions, first.author, withdrawn):
-        body = bodies.get(item.id)
-        if item.id in bodies and not isinstance(body, EntryBody):
-            continue
-        heads.append(
-            Head(
-                item.id, item.author, item.claimed_at, body if isinstance(body, EntryBody) else None
-            )
-        )
+    silent = {
+        item.id
+        for item in versions
+        if item.id in bodies and not isinstance(bodies[item.id], EntryBody)
+    }
+    heads = [
+        _head(item, bodies.get(item.id))
+        for item in standing(versions, first.author, silent.union(withdrawn))
+    ]
     gone = not heads and any(item.id in withdrawn for item in versions)
     return EntryView(first.id, first.author, tuple(heads), len(versions), gone)
 
 
-def shown_to(heads: Iterable[Head], viewer: bytes | None) -> Head | None:
+def _head(item: Held, body: Body | None) -> Head:
+    words = body if isinstance(body, EntryBody) else None
+    return Head(item.id, item.author, item.claimed_at, words)
+
+
+def shown_to(heads: Iterable[H], viewer: bytes | None) -> H | None:
     """Return the head an edit by `viewer` replaces: their own newest, else the newest of all."""
     by_age = sorted(heads, key=lambda head: (head.claimed_at, head.id), reverse=True)
     for head in by_age:

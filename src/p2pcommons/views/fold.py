@@ -130,7 +130,8 @@ def _tags(
     for entry in entries.values():
         for author in {head.author for head in entry.heads}:
             if (entry.id, author) not in slots:
-                _say(found, entry.id, author, version_tags(entry, author))
+                own = [head.body for head in entry.heads if head.author == author]
+                _say(found, entry.id, author, version_tags(own))
     return found
 
 

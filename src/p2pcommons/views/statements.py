@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from p2pcommons.model.kinds import ProfileBody, TagBody
+from p2pcommons.model.kinds import EntryBody, ProfileBody, TagBody
 from p2pcommons.model.tags import readable
 from p2pcommons.views.held import newest_first
 from p2pcommons.views.passes import replaced
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from p2pcommons.model.kinds import Body
-    from p2pcommons.views.entries import EntryView
     from p2pcommons.views.held import Held
 
 
@@ -51,12 +50,15 @@ def stated_tags(
     return readable_tags(tags)
 
 
-def version_tags(entry: EntryView, author: bytes) -> frozenset[str]:
-    """Return the tags in the current versions of `author`, who made no tag statement."""
+def version_tags(bodies: Iterable[Body | None]) -> frozenset[str]:
+    """Return the tags in one person's current versions of an entry, given what these say.
+
+    They count for who made no tag statement on it.
+    """
     tags: set[str] = set()
-    for head in entry.heads:
-        if head.author == author and head.body is not None:
-            tags.update(head.body.tags)
+    for body in bodies:
+        if isinstance(body, EntryBody):
+            tags.update(body.tags)
     return readable_tags(tags)
 
 
