@@ -160,3 +160,16 @@ def test_a_killed_import_goes_on_when_it_is_run_again(ana: Any, tmp_path: Path) 
     assert made["added"] + made["skipped"] == 3_000
     assert made["skipped"] > 0
     assert len(ana.json("list")["items"]) == 3_000
+
+
+def test_private_links_are_left_out_unless_asked_for(ana: Program, tmp_path: Path) -> None:
+    source = tmp_path / "private.html"
+    source.write_text(
+        "<!DOCTYPE NETSCAPE-Bookmark-file-1>\n"
+        '<DT><A HREF="https://a.example/1" PRIVATE="1">One</A>\n'
+        '<DT><A HREF="https://a.example/2" PRIVATE="0">Two</A>\n'
+    )
+    report = ana.json("import", str(source))
+    assert (report["added"], report["skipped"], report["failed"]) == (1, 1, 0)
+    assert [each["line"] for each in report["left_out"]] == [2]
+    assert ana.json("import", str(source), "--with-private")["added"] == 1
