@@ -162,7 +162,7 @@ def test_a_killed_import_goes_on_when_it_is_run_again(ana: Any, tmp_path: Path) 
     assert len(ana.json("list")["items"]) == 3_000
 
 
-def test_private_links_are_left_out_unless_asked_for(ana: Program, tmp_path: Path) -> None:
+def test_private_links_are_left_out_unless_asked_for(ana: Any, tmp_path: Path) -> None:
     source = tmp_path / "private.html"
     source.write_text(
         "<!DOCTYPE NETSCAPE-Bookmark-file-1>\n"

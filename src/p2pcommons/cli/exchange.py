@@ -44,8 +44,15 @@ EXPORT_FORMATS = ("jsonl", "bookmarks", "markdown")
     show_default=True,
     help="What the file is.",
 )
+@click.option(
+    "--with-private",
+    is_flag=True,
+    help="Publish links that the file marks as private too; there is no way back.",
+)
 @click.pass_obj
-def import_file(invocation: Invocation, path: Path, commons: str | None, format_name: str) -> Reply:
+def import_file(
+    invocation: Invocation, path: Path, commons: str | None, format_name: str, with_private: bool
+) -> Reply:
     """Take a file into a commons.
 
     Addresses that the commons has get no second entry; your tags join theirs. An import that
@@ -53,7 +60,7 @@ def import_file(invocation: Invocation, path: Path, commons: str | None, format_
     """
     with invocation.open_as_person() as replica:
         target = None if commons is None else replica.resolve_commons(commons).id
-        report = _import(invocation, replica, path, target, format_name)
+        report = _import(invocation, replica, path, target, format_name, with_private)
     for line, reason in (*report.failures, *report.left_out):
         invocation.out.say(f"{path}:{line}: {reason}")
     fields: dict[str, object] = {
@@ -64,6 +71,7 @@ def import_file(invocation: Invocation, path: Path, commons: str | None, format_
         "failed": report.failed,
         "joined": [each.hex() for each in report.joined],
         "failures": [{"line": line, "reason": reason} for line, reason in report.failures],
+        "left_out": [{"line": line, "reason": reason} for line, reason in report.left_out],
     }
     words = ("links", "added", "merged", "skipped", "failed")
     lines = named((word, f"{fields[word]:,}") for word in words)
@@ -116,25 +124,41 @@ def export(
 
 
 def _import(
-    invocation: Invocation, replica: Replica, path: Path, target: bytes | None, format_name: str
+    invocation: Invocation,
+    replica: Replica,
+    path: Path,
+    target: bytes | None,
+    format_name: str,
+    with_private: bool,
 ) -> ImportReport:
     def progress(done: int, total: int) -> None:
         of = f" of {total:,}" if total else ""
         invocation.out.progress(f"{done:,}{of}")
 
+    def take(commons: bytes | None) -> ImportReport:
+        return replica.import_file(
+            path,
+            commons=commons,
+            format=format_name,
+            include_private=with_private,
+            progress=progress,
+        )
+
     try:
-        return replica.import_file(path, commons=target, format=format_name, progress=progress)
+        return take(target)
     except UserError as error:
         if target is not None or not may_ask(invocation, error):
             raise
         chosen = replica.resolve_commons(pick(invocation, error.candidates).split()[0]).id
-        return replica.import_file(path, commons=chosen, format=format_name, progress=progress)
+        return take(chosen)
 
 
 def _steps(report: ImportReport) -> tuple[str, ...]:
+    private = count(len(report.left_out), "private link")
+    steps = (f"left out {private}; --with-private takes them",) if report.left_out else ()
     if report.joined:
-        return (f"joined {count(len(report.joined), 'commons', 'commons')}",)
-    return ("next: p2pcommons list",) if report.added else ()
+        return (*steps, f"joined {count(len(report.joined), 'commons', 'commons')}")
+    return (*steps, "next: p2pcommons list") if report.added else steps
 
 
 def _closing(opened: contextlib.ExitStack, chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -50,19 +50,21 @@ class Transfer(Drafts):
         *,
         commons: bytes | None = None,
         format: str = "auto",  # noqa: A002  the word of the command line
+        include_private: bool = False,
         progress: Progress | None = None,
     ) -> ImportReport:
         """Take a file, or a folder of Markdown, into a commons and say what became of each link.
 
         Contributions in JSON Lines keep ids and authors and go to their own commons, which is
         joined if need be; everything else is published as this person in `commons`, or in the
-        one that `which_commons` finds. Raises UserError for an unreadable file.
+        one that `which_commons` finds. Links that the file marks as private are left out unless
+        `include_private`. Raises UserError for an unreadable file.
         """
         if format not in IMPORT_FORMATS:
             raise UserError(f"format {format!r} is none of {', '.join(IMPORT_FORMATS)}")
         self.require_identity()
         wanted: Format | None = None if format == "auto" else format
-        _format, records = read_records(path, wanted)
+        _format, records = read_records(path, wanted, include_private=include_private)
         tally = _Taken()
         links = list(self._without_envelopes(records, tally, progress))
         written = self._import_links(links, commons, progress)
