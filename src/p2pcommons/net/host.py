@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections import Counter, OrderedDict
+from collections import Counter
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import trio
 
 from p2pcommons.errors import NetworkError, RejectedError
 from p2pcommons.net import hardening
+from p2pcommons.net.closing import CLOSE_SECONDS, close_all
 from p2pcommons.net.dialing import DialReport, dial_all
+from p2pcommons.net.events import PeerEvent, PeerEvents
 from p2pcommons.net.frames import FrameStream
 from p2pcommons.net.interfaces import WILDCARDS, expand_wildcards, ip_of
 from p2pcommons.net.library import (
@@ -40,17 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EVENTS_MAX = 2048
-"""Peer events kept for a reader that is slow; older ones of the same peer are replaced."""
-CLOSE_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class PeerEvent:
-    """The first connection with a peer was made, or the last one is gone."""
-
-    peer_id: str
-    connected: bool
+REFUSAL_SECONDS = 0.1
 
 
 class _Watcher(INotifee):
@@ -86,10 +77,8 @@ class Host:
         self.gate = ConnectionGate(limits)
         self.library_host, self._swarm = make_host(key_seed, limits, _expanded)
         self.peer_id: str = str(self._swarm.get_peer_id())
-        self.events: trio.MemoryReceiveChannel[PeerEvent]
-        self._events_in, self.events = trio.open_memory_channel[PeerEvent](0)
-        self._pending: OrderedDict[tuple[str, bool], None] = OrderedDict()
-        self._wake = trio.Event()
+        self._events = PeerEvents()
+        self.events: trio.MemoryReceiveChannel[PeerEvent] = self._events.channel
         self._known: set[str] = set()
         self._counted: dict[int, tuple[str, str]] = {}
         self._protocol_streams: Counter[tuple[str, str]] = Counter()
@@ -205,13 +194,27 @@ class Host:
         """Connect to a peer by any of its addresses; never raises for what the network does."""
         if peer_id == self.peer_id:
             return DialReport(False, tuple((each, "that is this node") for each in addresses))
-        if self._open_to(peer_id):
+        if self._open_to(peer_id) and await self._stays_open(peer_id):
             return DialReport(True)
-        return await dial_all(self._swarm, peer_id, addresses, timeout_s)
+        report = await dial_all(self._swarm, peer_id, addresses, timeout_s)
+        if report.connected and not await self._stays_open(peer_id):
+            hung_up = (
+                (address, outcome.replace("connected", "it hung up at once"))
+                for address, outcome in report.tried
+            )
+            return DialReport(False, tuple(hung_up))
+        return report
+
+    async def _stays_open(self, peer_id: str) -> bool:
+        """Who refuses us can do so only after the handshake; wait for that a little."""
+        with trio.move_on_after(REFUSAL_SECONDS):
+            for connection in self._open_to(peer_id):
+                await connection.muxed_conn.event_closed.wait()
+        return bool(self._open_to(peer_id))
 
     async def disconnect(self, peer_id: str) -> None:
         """Close all connections with a peer."""
-        await _close_all(self._open_to(peer_id))
+        await close_all(self._open_to(peer_id))
 
     async def block(self, peer_id: str, seconds: float) -> None:
         """Disconnect a peer and refuse it, in both directions, for a time."""
@@ -281,7 +284,7 @@ class Host:
         """A connection stands; told by the swarm."""
         if peer_id not in self._known and self._open_to(peer_id):
             self._known.add(peer_id)
-            self._queue_event(PeerEvent(peer_id, True))
+            self._events.put(PeerEvent(peer_id, True))
 
     def note_disconnection(self, muxed: Any) -> None:
         """A connection is gone; told by the swarm."""
@@ -291,29 +294,13 @@ class Host:
             self.on_connection_lost(peer_id)
         if peer_id in self._known and not self._open_to(peer_id):
             self._known.discard(peer_id)
-            self._queue_event(PeerEvent(peer_id, False))
-
-    def _queue_event(self, event: PeerEvent) -> None:
-        key = (event.peer_id, event.connected)
-        self._pending.pop(key, None)
-        self._pending[key] = None
-        if len(self._pending) > EVENTS_MAX:
-            self._pending.popitem(last=False)
-        self._wake.set()
-
-    async def pump_events(self) -> None:
-        """Hand events to the reader, however slow it is; runs as long as the host."""
-        while True:
-            await self._wake.wait()
-            self._wake = trio.Event()
-            while self._pending:
-                (peer_id, connected), _ = self._pending.popitem(last=False)
-                try:
-                    await self._events_in.send(PeerEvent(peer_id, connected))
-                except trio.BrokenResourceError:
-                    return
+            self._events.put(PeerEvent(peer_id, False))
 
     # Start and stop
+
+    async def run(self) -> None:
+        """Do what goes on beside everything else; as long as the host is open."""
+        await self._events.pump()
 
     async def listen(self, addresses: Sequence[str]) -> None:
         """Listen on all of the addresses.
@@ -322,7 +309,11 @@ class Host:
             NetworkError: on one of them it cannot; the text says on which and why.
         """
         for address in addresses:
-            if await self._swarm.listen(Multiaddr(address)):
+            try:
+                parsed = Multiaddr(address)
+            except Exception as error:  # the library raises many kinds here
+                raise NetworkError(f"cannot listen on {address!r}: not a multiaddress") from error
+            if await self._swarm.listen(parsed):
                 continue
             if ip_of(address) in WILDCARDS and not socket.has_dualstack_ipv6():
                 log.info("no IPv6 on this machine, not listening on %s", address)
@@ -331,7 +322,7 @@ class Host:
 
     async def close(self) -> None:
         """Close all connections side by side, then the listening sockets. Takes a second or so."""
-        await _close_all(self._swarm.get_connections())
+        await close_all(self._swarm.get_connections())
         await self.library_host.close()
 
     @property
@@ -354,7 +345,7 @@ async def open_host(
     try:
         manager: Any
         async with background_trio_service(host.swarm) as manager:
-            manager.run_task(host.pump_events)
+            manager.run_task(host.run)
             try:
                 await host.listen(listen)
                 yield host
@@ -385,24 +376,6 @@ async def _serve(frames: FrameStream, handler: Callable[[FrameStream], Awaitable
         log.exception("%s stream of %s failed", frames.protocol, frames.peer_id)
     finally:
         await (frames.close() if served else frames.reset())
-
-
-async def _close_all(connections: Sequence[Any]) -> None:
-    tasks: Any
-    async with trio.open_nursery() as tasks:
-        for connection in connections:
-            tasks.start_soon(_close_connection, connection)
-
-
-async def _close_connection(connection: Any) -> None:
-    with trio.move_on_after(CLOSE_SECONDS) as scope:
-        scope.shield = True
-        try:
-            await connection.close()
-        except LIBRARY_ERRORS as error:
-            log.debug("closing a connection failed: %r", error)
-    if scope.cancelled_caught:
-        connection.muxed_conn.abort("closed here")
 
 
 def _expanded(addresses: list[Multiaddr]) -> list[Multiaddr]:

@@ -1,0 +1,36 @@
+"""Ends connections: side by side, with a goodbye where one can be said, and within a second."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from p2pcommons.net.library import LIBRARY_ERRORS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+log = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 1.0
+
+
+async def close_all(connections: Sequence[Any]) -> None:
+    """Close library connections, all at the same time."""
+    tasks: Any
+    async with trio.open_nursery() as tasks:
+        for connection in connections:
+            tasks.start_soon(_close_connection, connection)
+
+
+async def _close_connection(connection: Any) -> None:
+    with trio.move_on_after(CLOSE_SECONDS) as scope:
+        scope.shield = True
+        try:
+            await connection.close()
+        except LIBRARY_ERRORS as error:
+            log.debug("closing a connection failed: %r", error)
+    if scope.cancelled_caught:
+        connection.muxed_conn.abort("closed here")

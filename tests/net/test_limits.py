@@ -1,0 +1,82 @@
+"""Bookkeeping of what peers may cost, without a network."""
+
+from __future__ import annotations
+
+from p2pcommons.net.limits import BufferBudget, ConnectionGate, Handshake, HostLimits, TokenBucket
+
+
+def test_full_house_of_handshakes_puts_out_the_oldest_of_the_busiest_address() -> None:
+    gate = ConnectionGate(HostLimits(handshakes_max=4))
+    evicted: list[str] = []
+
+    def arrive(name: str, address: str) -> Handshake:
+        handshake = Handshake(address, lambda: evicted.append(name))
+        assert gate.begin(handshake)
+        return handshake
+
+    honest = arrive("honest", "10.0.0.9")
+    for number in range(10):
+        arrive(f"idle{number}", "10.0.0.1")
+    assert evicted == [f"idle{number}" for number in range(7)]
+    gate.end(honest)
+    assert len(gate.handshakes) == 3
+
+
+def test_blocks_end_by_themselves() -> None:
+    gate = ConnectionGate(HostLimits())
+    gate.block("eve", until=100.0)
+    assert gate.refusal("eve", "10.0.0.1", now=99.0) == "blocked"
+    assert gate.refusal("eve", "10.0.0.1", now=100.0) is None
+    assert not gate.blocked
+
+
+def test_counts_return_to_nothing() -> None:
+    gate = ConnectionGate(HostLimits(connections_max=2))
+    gate.opened("a", "x")
+    gate.opened("b", "x")
+    assert gate.refusal("c", "y", now=0.0) == "too many connections"
+    gate.closed("a", "x")
+    gate.closed("b", "x")
+    assert not gate.by_peer
+    assert not gate.by_address
+
+
+def test_streams_are_counted_for_each_peer_and_for_all() -> None:
+    gate = ConnectionGate(HostLimits(streams_per_peer_max=2, streams_max=3))
+    assert [gate.begin_stream("eve") for _ in range(3)] == [True, True, False]
+    assert [gate.begin_stream("bob") for _ in range(2)] == [True, False]
+    for peer in ("eve", "eve", "bob"):
+        gate.end_stream(peer)
+    assert not gate.streams
+
+
+def test_bucket_fills_with_time_and_no_further() -> None:
+    bucket = TokenBucket(per_second=10, burst=5)
+    assert bucket.take(5, now=0.0)
+    assert not bucket.take(1, now=0.05)
+    assert bucket.take(1, now=0.15)
+    assert not bucket.take(6, now=1000.0)
+    assert bucket.take(5, now=1000.0)
+
+
+def test_spending_more_than_there_is_costs_time() -> None:
+    bucket = TokenBucket(per_second=10, burst=5)
+    assert bucket.spend(5, now=0.0) == 0.0
+    assert bucket.spend(5, now=0.0) == 0.5
+    assert bucket.spend(0, now=0.5) == 0.0
+
+
+def test_clock_that_goes_back_takes_no_tokens() -> None:
+    bucket = TokenBucket(per_second=1, burst=2)
+    assert bucket.take(1, now=100.0)
+    assert bucket.take(1, now=50.0)
+
+
+def test_over_the_sum_of_all_the_largest_holder_is_named() -> None:
+    held = {1: 10, 2: 70}
+    budget = BufferBudget(host_bytes_max=100)
+    budget.holders.update({1: lambda: held[1], 2: lambda: held[2]})
+    assert budget.over(50) is None
+    assert budget.over(60) == 2
+    held[2] = 0
+    assert budget.over(60) is None
