@@ -50,6 +50,26 @@ def test_the_option_that_stands_last_counts(begun: Any, tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
+def test_an_empty_home_is_a_mistake_and_never_ones_own_profile() -> None:
+    done = run(PROGRAM, "--home", "", "whoami")
+    assert done.returncode == 2
+    assert "--home" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["p2pcommons", "p2pc"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_under_both_names(name: str, shell: str) -> None:
+    program = PROGRAM.with_name(name)
+    variable = f"_{name.upper()}_COMPLETE"
+    script = run(program, "completion", shell)
+    assert script.returncode == 0
+    assert variable in script.stdout
+    words = {"COMP_WORDS": f"{name} node st", "COMP_CWORD": "2" if shell != "fish" else "st"}
+    completed = run(program, **{variable: f"{shell}_complete"}, **words).stdout
+    assert "status" in completed
+    assert "run" not in completed.split()
+
+
 def test_p2pcommons_p2pc_and_the_module_are_one_program(begun: Any) -> None:
     lines = ["digest", "--json", "--home", begun.path]
     answers = {

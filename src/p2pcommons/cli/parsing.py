@@ -204,6 +204,9 @@ def _flag(names: list[str], meaning: str) -> click.Option:
 
 def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None:
     """Keep a global option where all commands see it; one that was not given says nothing."""
+    if value == "":
+        # An unset variable in a script must not fall back to the person's own profile.
+        raise click.BadParameter("it names no folder", ctx, param)
     invocation = ctx.find_object(Invocation)
     if invocation is None or not value:
         return
