@@ -159,10 +159,10 @@ class CommonsApp(App[int]):
             )
         except P2PCommonsError as error:
             self.context.news.trouble = str(error)
-            self._tell(self.context.news.overview, self.context.news.status)
+            self.tell(self.context.news.overview, self.context.news.status)
             return
         self.context.news.mode = mode
-        self._tell(overview, self.context.news.status)
+        self.tell(overview, self.context.news.status)
 
     @work(exclusive=True, group="ask-node")
     async def _ask_node(self) -> None:
@@ -171,9 +171,9 @@ class CommonsApp(App[int]):
         except P2PCommonsError as error:
             self.log(f"node status: {error}")
             return
-        self._tell(self.context.news.overview, read_status(reply))
+        self.tell(self.context.news.overview, read_status(reply))
 
-    def _tell(self, overview: Overview, status: NodeStatus) -> None:
+    def tell(self, overview: Overview, status: NodeStatus) -> None:
         """Keep the news and pass on what changed."""
         news = self.context.news
         committed = overview.version != news.overview.version
@@ -201,7 +201,7 @@ class CommonsApp(App[int]):
 
     def on_selected_commons(self, _message: SelectedCommons) -> None:
         """The status line shows the words of another commons."""
-        self._tell(self.context.news.overview, self.context.news.status)
+        self.tell(self.context.news.overview, self.context.news.status)
 
     # The node
 
@@ -221,7 +221,7 @@ class CommonsApp(App[int]):
             # Nobody to meet yet: the network stays quiet until there is something to exchange.
             return
         news.starting, news.trouble = not news.status.running, ""
-        self._tell(news.overview, news.status)
+        self.tell(news.overview, news.status)
         status = news.status
         try:
             reply = await self.context.desk.slow.run(lambda _: self._keeper.start())
@@ -229,7 +229,7 @@ class CommonsApp(App[int]):
         except P2PCommonsError as error:
             news.trouble = str(error)
         news.starting = False
-        self._tell(news.overview, status)
+        self.tell(news.overview, status)
 
     @work(exclusive=True, group="node")
     async def on_mode_chosen(self, message: ModeChosen) -> None:

@@ -22,6 +22,7 @@ from p2pcommons.tui.screens.entry_actions import EntryActions
 from p2pcommons.tui.screens.welcome import Welcome, list_is_empty
 from p2pcommons.tui.widgets.choice_list import Choice, ChoiceList
 from p2pcommons.tui.widgets.entry_list import EntryList
+from p2pcommons.tui.widgets.field import Field
 from p2pcommons.tui.widgets.preview import Preview
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class Browse(EntryActions):
         )
         search = Horizontal(
             words(" / ", widget_id="slash"),
-            Input(id="query", compact=True, placeholder="words  #tag  by:name  -not"),
+            Field(id="query", compact=True, placeholder="words  #tag  by:name  -not"),
             words("", widget_id="total"),
             id="search",
         )

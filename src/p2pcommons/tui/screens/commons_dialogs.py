@@ -17,6 +17,7 @@ from p2pcommons.tui.messages import NodeWanted, Wrote
 from p2pcommons.tui.screens.dialog import Dialog, words
 from p2pcommons.tui.screens.welcome import BEGIN, HANDBOOK, JOIN
 from p2pcommons.tui.widgets.choice_list import ChoiceList
+from p2pcommons.tui.widgets.field import Field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -129,11 +130,11 @@ class BeginCommons(Dialog[bool]):
     def content(self) -> Iterable[Widget]:
         """Two fields."""
         yield words("What is it called?", "quiet")
-        yield Input(
+        yield Field(
             id="title", compact=True, max_length=TITLE_CHARS_MAX, placeholder="Garden Lisboa"
         )
         yield words("What is it for? (may stay empty)", "label")
-        yield Input(
+        yield Field(
             id="purpose",
             compact=True,
             max_length=PURPOSE_CHARS_MAX,
@@ -204,7 +205,7 @@ class PasteInvite(Dialog[bool]):
     def content(self) -> Iterable[Widget]:
         """One field and what it says."""
         yield words("An invite, or the address of a peer (/ip4/…/tcp/…/p2p/…).", "quiet")
-        yield Input(id="invite", compact=True)
+        yield Field(id="invite", compact=True)
         yield words("", "label", "says")
         yield words("", "wrong", "wrong")
 

@@ -25,6 +25,7 @@ from p2pcommons.tui.screens.dialog import words
 from p2pcommons.tui.screens.page import Page
 from p2pcommons.tui.screens.publish import Publish
 from p2pcommons.tui.widgets.cycle import Cycle
+from p2pcommons.tui.widgets.field import Field, TextField
 from p2pcommons.tui.widgets.reader_view import ReaderView
 
 if TYPE_CHECKING:
@@ -111,15 +112,15 @@ class Compose(Page):
         if not self._writing.is_new:
             commons = [pair for pair in commons if pair[0] == draft.commons]
         forms = [*FORMS, *([draft.form] if draft.form and draft.form not in FORMS else [])]
-        title = Input(draft.title, id="title", compact=True, max_length=TITLE_CHARS_MAX)
-        area = TextArea(draft.text, id="text", show_line_numbers=False, soft_wrap=True)
+        title = Field(draft.title, id="title", compact=True, max_length=TITLE_CHARS_MAX)
+        area = TextField(draft.text, id="text", show_line_numbers=False, soft_wrap=True)
         area.indent_type = "spaces"
         yield Horizontal(
             Vertical(
                 words(self._what(), widget_id="what"),
                 _row("Title", title),
-                _row("Link", Input(draft.url, id="url", compact=True)),
-                _row("Tags", Input(join_tags(draft.tags), id="tags", compact=True)),
+                _row("Link", Field(draft.url, id="url", compact=True)),
+                _row("Tags", Field(join_tags(draft.tags), id="tags", compact=True)),
                 _row(
                     "In",
                     Cycle(commons, draft.commons, widget_id="commons"),

@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 from p2pcommons.errors import P2PCommonsError
 from p2pcommons.model.limits import NAME_CHARS_MAX
 from p2pcommons.tui.screens.dialog import words
+from p2pcommons.tui.widgets.field import Field
 from p2pcommons.tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ class FirstRun(Screen[bool]):
             words("p2pcommons", widget_id="program"),
             words("Shared knowledge that nobody owns.", widget_id="promise"),
             words("What do you want to be called?", widget_id="ask"),
-            Input(id="name", compact=True, max_length=NAME_CHARS_MAX, placeholder="ana"),
-            Input(
+            Field(id="name", compact=True, max_length=NAME_CHARS_MAX, placeholder="ana"),
+            Field(
                 id="typed-words",
                 compact=True,
                 password=True,

@@ -65,8 +65,8 @@ class Publish(Dialog[bool]):
         yield words(f"to {commons.title if commons else ''}, signed as {me}")
         yield words("")
         yield words(
-            f"What leaves this machine: {_leaving(draft)}, the time, and your name. Everybody in "
-            "the commons can read it, keep it and pass it on."
+            f"What leaves this machine: {_leaving(draft)}. Everybody in the commons can read it, "
+            "keep it and pass it on."
         )
         yield words("")
         yield words(
@@ -154,5 +154,7 @@ def _leaving(draft: Draft) -> str:
         "the address" if draft.url else "",
         f"{wording.size(octets)} of text" if octets else "",
         f"the tags {join_tags(draft.tags)}" if draft.tags else "",
+        "the time",
+        "your name",
     ]
     return wording.listed([part for part in parts if part])

@@ -18,6 +18,7 @@ from p2pcommons.model.tags import normalise
 from p2pcommons.tui import shaping, wording
 from p2pcommons.tui.screens.dialog import Dialog, words
 from p2pcommons.tui.widgets.choice_list import Choice, ChoiceList
+from p2pcommons.tui.widgets.field import Field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -85,7 +86,7 @@ class TagEditor(Dialog[bool]):
     def content(self) -> Iterable[Widget]:
         """Field, suggestions, what is there, what will change."""
         glyphs = self.context.glyphs
-        yield Input(id="tag", compact=True, placeholder="type a tag, Enter adds it")
+        yield Field(id="tag", compact=True, placeholder="type a tag, Enter adds it")
         yield ChoiceList(glyphs=glyphs, widget_id="suggestions")
         yield words("ON THIS ENTRY" if len(self._rows) == 1 else "ON THESE ENTRIES", "label")
         yield ChoiceList(glyphs=glyphs, widget_id="standing")

@@ -10,6 +10,7 @@ from textual.widgets import Input, Static
 
 from p2pcommons.errors import P2PCommonsError
 from p2pcommons.tui.screens.dialog import Dialog, words
+from p2pcommons.tui.widgets.field import Field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,7 +57,7 @@ class ConfirmWithdraw(Dialog[bool]):
             "made elsewhere stay. That you wrote something here, and when, remains."
         )
         yield words("Why? (may stay empty; everybody can read it)", "label")
-        yield Input(id="reason", compact=True, max_length=REASON_CHARS_MAX)
+        yield Field(id="reason", compact=True, max_length=REASON_CHARS_MAX)
         yield words("", "wrong", "wrong")
 
     @work(exclusive=True, group="withdraw")

@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 
 from p2pcommons.errors import P2PCommonsError
 from p2pcommons.tui.screens.dialog import Dialog, words
+from p2pcommons.tui.widgets.field import Field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,9 +76,9 @@ class WordsCard(Dialog[bool]):
         first, second = self._asked
         yield Horizontal(
             words(f"word {first + 1}", "ask"),
-            Input(id="first", compact=True, select_on_focus=False),
+            Field(id="first", compact=True, select_on_focus=False),
             words(f"word {second + 1}", "ask -second"),
-            Input(id="second", compact=True, select_on_focus=False),
+            Field(id="second", compact=True, select_on_focus=False),
             classes="check",
         )
         yield words("", "wrong", "wrong")

@@ -1,0 +1,1 @@
+"""Stories told through the screens, over real replicas, with the network off."""

@@ -1,0 +1,217 @@
+"""Homes for the stories: real replicas whose chance and time stand still, and a way to wait.
+
+Chance is fixed while a home is made, so that ids, suffixes and the four words are the
+same in every run and screens can be compared with what they were.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+from typing import TYPE_CHECKING
+from unittest import mock
+
+from textual import events
+from textual.widgets import Input, Static, TextArea
+
+from p2pcommons.config import Config
+from p2pcommons.model import keys
+from p2pcommons.model.kinds import EntryBody
+from p2pcommons.paths import Paths, find_paths
+from p2pcommons.replica import open_replica
+from p2pcommons.tui.app import CommonsApp
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from textual.pilot import Pilot
+
+    from p2pcommons.replica import Replica
+    from p2pcommons.tui.context import DemoNote
+
+NOW = 1_790_000_000
+WIDE, NARROW = (120, 36), (80, 24)
+WAITING_GROUPS = {"dialog", "begin", "quit", "leave", "words", "go-to"}
+"""Workers that wait for a person, not for the store."""
+
+OVEN = """\
+Mark the *focal line* first. A parabola of **60 cm** is enough for bread.
+
+> Anyone may copy this practice.
+
+1. Cut the reflector from cardboard
+2. Line it with foil
+
+| part  | from    |
+|-------|---------|
+| foil  | kitchen |
+| glass | window  |
+
+See [repair notes](https://example.org/repair) and https://example.org/parabola.
+"""
+
+
+@contextlib.contextmanager
+def same_chance(seed: int = 7) -> Iterator[None]:
+    """Draw the same keys and salts in every run."""
+    chance = random.Random(seed)
+    with mock.patch.object(os, "urandom", chance.randbytes):
+        yield
+
+
+def empty_home(folder: Path) -> Paths:
+    """A folder in which nobody has been yet, network off."""
+    paths = find_paths(folder)
+    paths.make()
+    Config.load(paths.config_file).set("network.mode", "off")
+    return paths
+
+
+def ana_home(folder: Path) -> Paths:
+    """Ana, who has made an identity and confirmed nothing; no commons."""
+    paths = empty_home(folder)
+    with same_chance(), open_replica(paths, clock=lambda: NOW - 90_000) as replica:
+        replica.create_identity("ana")
+    return paths
+
+
+def garden_home(folder: Path) -> Paths:
+    """Ana with a commons of three people, five entries, one of them with two heads."""
+    paths = ana_home(folder)
+    with same_chance(8), open_replica(paths, clock=lambda: NOW - 80_000) as replica:
+        fill_garden(replica)
+        replica.confirm_words()
+    return paths
+
+
+def fill_garden(replica: Replica) -> None:
+    """Write what the garden holds."""
+    garden = replica.create_commons("Garden Lisboa", "What grows here, and how we do it").id
+    rui = keys.grant_device(os.urandom(32), os.urandom(32))
+    ines = keys.grant_device(os.urandom(32), os.urandom(32))
+    replica.name_writer(garden, rui, "rui")
+    replica.name_writer(garden, ines, "ines")
+    replica.add_entry(
+        garden,
+        title="Drying herbs without power",
+        text="Hang them where the wind goes through.",
+        form="practice",
+        tags=["food", "solar"],
+        identity=ines,
+        claimed_at=NOW - 7_200,
+    )
+    replica.add_entry(
+        garden,
+        title="Small water filter, tested",
+        url="https://www.example.org/filter",
+        text="Sand, charcoal, sand.",
+        tags=["water"],
+        identity=rui,
+        claimed_at=NOW - 90_000,
+    )
+    oven = replica.add_entry(
+        garden,
+        title="Build a solar oven from a box",
+        text=OVEN,
+        form="practice",
+        tags=["solar", "cook"],
+        identity=rui,
+        claimed_at=NOW - 10_800,
+    ).id
+    replica.tag_entry(garden, oven, add=["winter", "solar"])
+    replica.add_entry(
+        garden,
+        title="Compost in a flat",
+        text="Turn it **weekly**. It smells only when it is too wet.",
+        tags=["soil", "food"],
+        claimed_at=NOW - 1_800,
+    )
+    filters = replica.add_entry(
+        garden,
+        title="Sharpening tools",
+        text="Twenty degrees.",
+        tags=["tool"],
+        identity=ines,
+        claimed_at=NOW - 200_000,
+    ).id
+    for writer, angle, when in ((rui, "Fifteen", NOW - 600), (ines, "Twenty-five", NOW - 300)):
+        replica.contribute(
+            EntryBody(form="practice", title="Sharpening tools", text=f"{angle} degrees."),
+            commons=garden,
+            target=filters,
+            parents=[filters],
+            identity=writer,
+            claimed_at=when,
+        )
+
+
+def make_app(paths: Paths, demo: DemoNote | None = None) -> CommonsApp:
+    """The application with time and chance held still, and no clock that polls."""
+    return CommonsApp(
+        paths,
+        demo=demo,
+        clock=lambda: NOW,
+        pick=lambda below, n: (1, below - 2)[:n],
+        poll_seconds=3_600,
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(
+    paths: Paths, size: tuple[int, int] = WIDE, demo: DemoNote | None = None
+) -> AsyncIterator[Pilot[int]]:
+    """The application at work, settled; its threads are ended afterwards."""
+    app = make_app(paths, demo)
+    try:
+        async with app.run_test(size=size) as pilot:
+            await settled(pilot)
+            yield pilot
+    finally:
+        app.context.desk.close()
+
+
+async def settled(pilot: Pilot[int]) -> None:
+    """Wait until no worker is busy with the store and nothing is left to draw."""
+    quiet = 0
+    for _ in range(400):
+        await asyncio.sleep(0.004)
+        busy = [
+            worker
+            for worker in pilot.app.workers
+            if not worker.is_finished and worker.group not in WAITING_GROUPS
+        ]
+        quiet = 0 if busy else quiet + 1
+        if quiet >= 3:
+            break
+    for field in (*pilot.app.screen.query(Input), *pilot.app.screen.query(TextArea)):
+        field.cursor_blink = False
+    await pilot.pause()
+
+
+async def press(pilot: Pilot[int], *keys: str) -> None:
+    """Press keys one after another and wait for what they bring about."""
+    for key in keys:
+        await pilot.press(key)
+        await settled(pilot)
+
+
+async def write(pilot: Pilot[int], text: str) -> None:
+    """Put a text into what has the focus, as a terminal pastes it: quicker than keys."""
+    pilot.app.post_message(events.Paste(text))
+    # Longer than any pause after which the screens look again.
+    await pilot.pause(0.14)
+    await settled(pilot)
+
+
+def screen_text(pilot: Pilot[int]) -> str:
+    """The characters on the screen, line by line."""
+    strips = pilot.app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+def told(pilot: Pilot[int]) -> str:
+    """The words of the screen on top as they were given, before they were wrapped."""
+    return "\n".join(str(static.content) for static in pilot.app.screen.query(Static))
