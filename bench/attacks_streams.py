@@ -10,6 +10,7 @@ import trio
 from libp2p.peer.id import ID  # pyright: ignore[reportMissingTypeStubs]
 from libp2p.pubsub.pb import rpc_pb2
 
+import raw_peer
 from raw_peer import (
     FIN,
     GOSSIP,
@@ -18,7 +19,6 @@ from raw_peer import (
     PING,
     RECONCILE,
     RST,
-    TOPIC,
     WINDOW,
     attack,
     line,
@@ -134,7 +134,7 @@ async def undecodable_gossip(address: str) -> None:
 
 @attack
 async def gossip_with_bad_keys(address: str) -> None:
-    topic = TOPIC
+    topic = raw_peer.TOPIC
     fields: list[dict[str, bytes]] = [
         {"key": os.urandom(36), "signature": os.urandom(64), "from_id": os.urandom(38)},
         {"key": b"\x08\x01\x12\x01\x00", "signature": b"x", "from_id": b"\x00"},
@@ -156,7 +156,8 @@ async def bad_signed_record(address: str) -> None:
 @attack
 async def many_tiny_messages(address: str) -> None:
     publish = [
-        rpc_pb2.Message(data=each.to_bytes(4, "big"), topicIDs=[TOPIC]) for each in range(5000)
+        rpc_pb2.Message(data=each.to_bytes(4, "big"), topicIDs=[raw_peer.TOPIC])
+        for each in range(5000)
     ]
     await _gossip(address, _rpc(publish=publish), *(_rpc(publish=publish[:3]) for _ in range(3)))
 
@@ -168,26 +169,27 @@ async def subscription_flood(address: str) -> None:
 
     long = [change(f"{each}".rjust(2000, "x"), True) for each in range(200)]
     many = [change(f"topic{each}", True) for each in range(5000)]
-    flapping = [change(TOPIC, each % 2 == 0) for each in range(5000)]
+    flapping = [change(raw_peer.TOPIC, each % 2 == 0) for each in range(5000)]
     await _gossip(address, _rpc(subscriptions=long), _rpc(subscriptions=many))
     await _gossip(address, _rpc(subscriptions=flapping) * 5)
 
 
 @attack
 async def control_flood(address: str) -> None:
+    ours = raw_peer.TOPIC
     ids = [os.urandom(32) for _ in range(5000)]
     topics = [os.urandom(16).hex() for _ in range(3000)]
     peers = [rpc_pb2.PeerInfo(peerID=os.urandom(38), signedPeerRecord=os.urandom(50))] * 100
     await _gossip(
         address,
-        _control(ihave=[rpc_pb2.ControlIHave(topicID=TOPIC, messageIDs=ids)]) * 5,
+        _control(ihave=[rpc_pb2.ControlIHave(topicID=ours, messageIDs=ids)]) * 5,
         _control(iwant=[rpc_pb2.ControlIWant(messageIDs=ids)]) * 5,
         _control(ihave=[rpc_pb2.ControlIHave(topicID=each, messageIDs=ids[:2]) for each in topics]),
         _control(graft=[rpc_pb2.ControlGraft(topicID=each) for each in topics]),
         _control(prune=[rpc_pb2.ControlPrune(topicID=each, backoff=2**63) for each in topics]),
-        _control(prune=[rpc_pb2.ControlPrune(topicID=TOPIC, backoff=2**64 - 1, peers=peers)]),
-        _control(ihave=[rpc_pb2.ControlIHave(topicID=TOPIC, messageIDs=[b"", b"\xff", b"zz"])]),
-        _control(graft=[rpc_pb2.ControlGraft(topicID=TOPIC)]) * 500,
+        _control(prune=[rpc_pb2.ControlPrune(topicID=ours, backoff=2**64 - 1, peers=peers)]),
+        _control(ihave=[rpc_pb2.ControlIHave(topicID=ours, messageIDs=[b"", b"\xff", b"zz"])]),
+        _control(graft=[rpc_pb2.ControlGraft(topicID=ours)]) * 500,
     )
 
 

@@ -1,4 +1,4 @@
-"""A node that echoes frames and listens to one gossip topic; the victim of `remote_kill.py`.
+"""A node that echoes frames and listens to one gossip topic; the victim of `remote_kill_hosts.py`.
 
     python bench/echo_node.py [--plain]
 

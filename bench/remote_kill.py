@@ -1,159 +1,101 @@
-"""Remote kill attempts: does a node live, go on serving, and keep its memory, whatever it is sent?
+"""Remote kill attempts on a real node that is in sync with another: it lives, and sync goes on.
 
-    python bench/remote_kill.py [--plain] [attack …]
+    python bench/remote_kill.py [attack …]
 
-A raw peer sends each attack of `attacks_*.py` to a victim process that meanwhile echoes frames for
-a friend. After each the victim must live, serve the friend over the old connection and a newcomer
-over a new one. `--plain` shows what the same does to the library without our workarounds: there a
-dead victim is the expected result. Loopback only.
+Two nodes as a person runs them hold one commons. A raw peer sends each attack of `attacks_*.py` to
+the port of the first, while entries are added on both sides; after each both must be equal, the
+node must be the same process, must not have grown, and must not have written to its terminal.
+Loopback only. `remote_kill_hosts.py` shows what the attacks do to the library alone.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
+import threading
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import trio
 
 import attacks_connections
 import attacks_streams
-from p2pcommons.errors import NetworkError, RejectedError
-from p2pcommons.net.host import Host, open_host
-from raw_peer import ATTACKS, RECONCILE, peer_of
+import raw_peer
+from harness import Home, free_address, homes, join, new_commons, wait_equal, wait_until
+from p2pcommons.protocol.topic import gossip_topic
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-run: Any = cast(Any, trio).run
-SECONDS_MAX = 5.0
-GROWTH_MIB_MAX = 100
 MODULES = (attacks_connections, attacks_streams)
+EQUAL_SECONDS = 60.0
+GROWTH_MIB_MAX = 100
+run: Any = cast(Any, trio).run
 
 
-@dataclass
-class Victim:
-    """A node in a process of its own."""
-
-    process: subprocess.Popen[str]
-    address: str
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the process runs."""
-        return self.process.poll() is None
-
-    def memory_mib(self) -> float:
-        """Resident memory; 0 when dead."""
-        try:
-            status = Path(f"/proc/{self.process.pid}/status").read_text()
-        except OSError:
-            return 0.0
-        lines = [line for line in status.splitlines() if line.startswith("VmRSS:")]
-        return int(lines[0].split()[1]) / 1024 if lines else 0.0
+def main(names: list[str]) -> int:
+    with homes(2) as (ana, rui):
+        commons = two_in_sync(ana, rui)
+        raw_peer.TOPIC = gossip_topic(bytes.fromhex(commons))
+        address = str(cast("list[object]", ana.status()["addresses"])[0])
+        print(f"victim {address}")
+        chosen = names or list(raw_peer.ATTACKS)
+        failed = [name for name in chosen if not try_attack(name, address, ana, rui, commons)]
+        print(f"{len(chosen) - len(failed)} of {len(chosen)} survived; failed: {failed or 'none'}")
+        return 1 if failed else 0
 
 
-@contextmanager
-def victim(*options: str) -> Generator[Victim]:
-    process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("echo_node.py")), *options],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+def two_in_sync(ana: Home, rui: Home) -> str:
+    ana.run("init", "--name", "ana")
+    rui.run("init", "--name", "rui")
+    commons = new_commons(ana, "Books")
+    ana.run("add", "--title", "first", "--commons", commons)
+    ana.start(listen=free_address())
+    rui.start(listen=free_address())
+    join(rui, ana, commons)
+    wait_equal([ana, rui], commons, EQUAL_SECONDS)
+    wait_until("connected", lambda: ana.connected() == 1, EQUAL_SECONDS)
+    return commons
+
+
+def try_attack(name: str, address: str, ana: Home, rui: Home, commons: str) -> bool:
+    assert ana.node is not None
+    before = memory_mib(ana.node.pid)
+    thread = threading.Thread(target=run, args=(raw_peer.ATTACKS[name].run, address))
+    began = time.monotonic()
+    thread.start()
+    for home in (ana, rui):
+        home.run("add", "--title", f"during {name}", "--commons", commons)
     try:
-        assert process.stdout is not None
-        yield Victim(process, process.stdout.readline().strip())
-    finally:
-        process.kill()
-        process.wait()
-
-
-async def echo_works(host: Host, peer_id: str) -> bool:
-    with trio.move_on_after(SECONDS_MAX):
-        try:
-            async with await host.open_stream(peer_id, RECONCILE) as stream:
-                await stream.write_frame(b"hello" * 1000)
-                return await stream.read_frame(1 << 20) == b"hello" * 1000
-        except (NetworkError, RejectedError):
-            return False
-    return False
-
-
-async def newcomer_is_served(target: Victim) -> bool:
-    async with open_host(os.urandom(32), []) as newcomer:
-        report = await newcomer.dial(peer_of(target.address), [target.address], SECONDS_MAX)
-        return report.connected and await echo_works(newcomer, peer_of(target.address))
-
-
-async def try_attack(name: str, target: Victim) -> bool:
-    peer_id = peer_of(target.address)
-    peak = before = target.memory_mib()
-    async with open_host(os.urandom(32), []) as friend:
-        assert (await friend.dial(peer_id, [target.address])).connected
-        assert await echo_works(friend, peer_id)
-        began, served, asked, came, tried = time.monotonic(), 0, 0, 0, 0
-        finished = trio.Event()
-
-        async def attack() -> None:
-            await ATTACKS[name].run(target.address)
-            finished.set()
-
-        tasks: Any
-        async with trio.open_nursery() as tasks:
-            tasks.start_soon(attack)
-            while not finished.is_set() and target.is_alive:
-                asked += 1
-                served += await echo_works(friend, peer_id)
-                if asked % 10 == 1:
-                    tried += 1
-                    came += await newcomer_is_served(target)
-                peak = max(peak, target.memory_mib())
-                await trio.sleep(0.05)
-            tasks.cancel_scope.cancel()
-        seconds = time.monotonic() - began
-        await trio.sleep(0.2)
-        alive = target.is_alive
-        old = alive and await echo_works(friend, peer_id)
-        new = alive and await newcomer_is_served(target)
-    growth = peak - before
-    good = alive and old and new and served == asked and came == tried and growth < GROWTH_MIB_MAX
+        seconds, count, _ = wait_equal([ana, rui], commons, EQUAL_SECONDS)
+    except TimeoutError:
+        seconds, count = EQUAL_SECONDS, 0
+    thread.join()
+    attacked = time.monotonic() - began
+    rui.run("add", "--title", f"after {name}", "--commons", commons)
+    try:
+        later, count, _ = wait_equal([ana, rui], commons, EQUAL_SECONDS)
+    except TimeoutError:
+        later = EQUAL_SECONDS
+    alive = ana.node.poll() is None
+    growth = memory_mib(ana.node.pid) - before if alive else 0.0
+    spoken = (ana.path / "bench-node.out").read_text(errors="replace").strip()
+    good = alive and max(seconds, later) < EQUAL_SECONDS and growth < GROWTH_MIB_MAX
     print(
-        f"{'ok  ' if good else 'FAIL'} {name:32} {seconds:5.1f} s  "
-        f"{'lives' if alive else 'DEAD '}  friend served {served}/{asked}, after {_yes(old)}, "
-        f"newcomers {came}/{tried}, after {_yes(new)}, memory +{growth:.0f} MiB",
+        f"{'ok  ' if good else 'FAIL'} {name:32} {attacked:5.1f} s  "
+        f"{'lives' if alive else 'DEAD '}  equal after {seconds:.1f} s, later {later:.1f} s "
+        f"({count}), memory {growth:+.0f} MiB",
         flush=True,
     )
+    if "Traceback" in spoken:
+        print(spoken[-2000:])
+        return False
     return good
 
 
-def _yes(value: bool) -> str:
-    return "yes" if value else "NO"
-
-
-def main(arguments: list[str]) -> int:
-    options = [each for each in arguments if each.startswith("--")]
-    names = [each for each in arguments if not each.startswith("--")] or list(ATTACKS)
-    failed: list[str] = []
-    with victim(*options) as shared:
-        # All against one process, so that what one attack leaves behind meets the next; a process
-        # that died is replaced.
-        for name in names:
-            if shared.is_alive and not options:
-                good = run(try_attack, name, shared)
-            else:
-                with victim(*options) as fresh:
-                    good = run(try_attack, name, fresh)
-            if not good:
-                failed.append(name)
-    print(f"{len(names) - len(failed)} of {len(names)} survived; failed: {failed or 'none'}")
-    return 1 if failed else 0
+def memory_mib(pid: int) -> float:
+    """Resident memory of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
 
 
 if __name__ == "__main__":

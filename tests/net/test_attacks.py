@@ -1,6 +1,6 @@
 """A raw peer sends its worst; nodes that talk meanwhile must not notice.
 
-`bench/remote_kill.py` sends the same to a process of its own, watches its memory, and can show
+`bench/remote_kill_hosts.py` sends the same to a process of its own, watches its memory, and can show
 what each does to the library without our workarounds.
 """
 
