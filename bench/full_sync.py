@@ -40,12 +40,15 @@ def main() -> int:
         ana.start(listen=addresses[0])
         rui.start(listen=addresses[1])
         join(rui, ana, commons)
+        before = [cpu_seconds(home) for home in (ana, rui)]
         began = time.monotonic()
         first, seconds = watch(rui, commons, ana.digest(commons)[0], began)
         say(
             f"{chosen.entries} entries there after {seconds:.1f} s, "
             f"{chosen.entries / seconds:.0f}/s; the first after {first:.1f} s"
         )
+        spent = [cpu_seconds(home) - start for home, start in zip((ana, rui), before, strict=True)]
+        say(f"processor time: sender {spent[0]:.1f} s, receiver {spent[1]:.1f} s")
         wait_equal([ana, rui], commons, 60)
         say(f"memory: sender {memory_mib(ana):.0f} MiB, receiver {memory_mib(rui):.0f} MiB")
         rui.stop()
@@ -96,6 +99,15 @@ def watch(home: Home, commons: str, wanted: int, began: float) -> tuple[float, f
 
 def store_bytes(home: Home) -> int:
     return sum(path.stat().st_size for path in home.path.glob("replica.db*"))
+
+
+def cpu_seconds(home: Home) -> float:
+    """Processor time of a home's node so far; 0 where the system does not tell."""
+    stat = Path(f"/proc/{home.node.pid if home.node else 0}/stat")
+    if not stat.exists():
+        return 0.0
+    fields = stat.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mib(home: Home) -> float:
