@@ -24,13 +24,7 @@ def encode(value: object) -> bytes:
     Accepts None, bool, int, str, bytes, list or tuple, and dict with str keys (in any order).
     Raises ValueError for anything else, and for integers beyond 64 bits or lone surrogates.
     """
-    packed = cast(
-        "bytes | None",
-        msgpack.packb(_ordered(value), use_bin_type=True),  # pyright: ignore[reportUnknownMemberType]
-    )
-    if packed is None:
-        raise ValueError("nothing was encoded")
-    return packed
+    return _pack(_ordered(value))
 
 
 def decode(data: bytes, *, depth_max: int = DEPTH_MAX) -> object:
@@ -49,9 +43,29 @@ def decode(data: bytes, *, depth_max: int = DEPTH_MAX) -> object:
     except (ValueError, TypeError, RecursionError, OverflowError, msgpack.UnpackException) as error:
         raise RejectedError(RejectReason.CODEC, "does not decode") from error
     _check(value, depth_max)
-    if encode(value) != data:
+    if _pack(value) != data:
         raise RejectedError(RejectReason.CODEC, "not in its shortest form")
     return value
+
+
+def _pack(value: object) -> bytes:
+    packed = cast(
+        "bytes | None",
+        msgpack.packb(value, use_bin_type=True),  # pyright: ignore[reportUnknownMemberType]
+    )
+    if packed is None:
+        raise ValueError("nothing was encoded")
+    return packed
+
+
+def _pack(value: object) -> bytes:
+    packed = cast(
+        "bytes | None",
+        msgpack.packb(value, use_bin_type=True),  # pyright: ignore[reportUnknownMemberType]
+    )
+    if packed is None:
+        raise ValueError("nothing was encoded")
+    return packed
 
 
 def _ordered(value: object) -> object:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from p2pcommons.errors import UserError
 from p2pcommons.model.limits import TAG_CHARS_MAX
+
+# White space as Python knows it, and category Cc, which is U+0000..1F and U+007F..9F.
+_BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 
 
 def normalise(text: str) -> str:
@@ -26,6 +30,4 @@ def normalise(text: str) -> str:
 
 def readable(tag: str) -> bool:
     """Tell whether a tag of anyone counts: 1 to 64 characters, no control or white space."""
-    return 0 < len(tag) <= TAG_CHARS_MAX and not any(
-        character.isspace() or unicodedata.category(character) == "Cc" for character in tag
-    )
+    return 0 < len(tag) <= TAG_CHARS_MAX and not _BLANK_OR_CONTROL.search(tag)

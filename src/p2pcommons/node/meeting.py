@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PAUSES = (1, 2, 3, 5, 10, 20, 40, 60, 120, 300)
+PAUSES = (1, 1, 1, 2, 2, 3, 3, 5, 5, 5, 10, 20, 40, 60, 120, 300)
 """Seconds between tries of one peer; the last one repeats."""
 DIALS_MAX = 16
 """Peers dialled at the same time."""
