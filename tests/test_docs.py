@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,10 @@ def test_keys_in_the_guide_are_bound_to_something() -> None:
     for key in shown:
         spelled = names.get(key) or (key if len(key) == 1 else key.lower().replace("+", "_"))
         assert spelled.replace("ctrl_", "ctrl+") in bound, key
+
+
+def test_the_layers_in_the_architecture_are_those_that_are_checked() -> None:
+    contracts = tomllib.loads(text_of("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    drawn = re.findall(r"^([a-z_| ]+?)  ", text_of("docs/architecture.md"), re.MULTILINE)
+    assert [layer for layer in drawn if layer in layers] == layers
