@@ -58,16 +58,6 @@ def _pack(value: object) -> bytes:
     return packed
 
 
-def _pack(value: object) -> bytes:
-    packed = cast(
-        "bytes | None",
-        msgpack.packb(value, use_bin_type=True),  # pyright: ignore[reportUnknownMemberType]
-    )
-    if packed is None:
-        raise ValueError("nothing was encoded")
-    return packed
-
-
 def _ordered(value: object) -> object:
     """Return `value` with sorted maps, refusing what has no canonical form."""
     kind = type(value)

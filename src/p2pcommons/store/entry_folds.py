@@ -36,6 +36,7 @@ _OLD_BY_ROWID = """
 SELECT c.id, e.rowid, e.commons, e.shown, e.address, e.versions, e.heads, e.state
 FROM entry e JOIN contribution c ON c.rowid = e.first WHERE e.rowid IN ({})
 """
+_TAKEN = "SELECT rowid FROM entry WHERE rowid IN ({})"
 _TAGGINGS = """
 SELECT t.entry, t.author, g.text FROM tagging t JOIN tag g ON g.rowid = t.tag
 WHERE t.entry IN ({})
@@ -97,11 +98,14 @@ def _changes(connection: sqlite3.Connection, touched: Collection[bytes]) -> list
     for first, (rowid, commons, *facts) in olds.items():
         changes.append(EntryChange(rowid, commons, EntryFacts(*facts), slot=slots.pop(first, None)))
     # In order of arrival, so that a rebuild gives entries of one second the same places.
-    taken: set[int] = set()
-    for slot in sorted(slots.values(), key=lambda slot: slot.first.rowid):
-        if slot.first.commons not in unsupported:
-            place = _place(connection, slot.first, taken)
-            changes.append(EntryChange(place, slot.first.commons, None, slot=slot))
+    new = [slot.first for slot in slots.values() if slot.first.commons not in unsupported]
+    new.sort(key=lambda first: first.rowid)
+    firsts = [_first_place(first) for first in new]
+    taken = {row[0] for row in select_in(connection, _TAKEN, firsts)}
+    for first, wanted in zip(new, firsts, strict=True):
+        place = _free_place(connection, first, taken) if wanted in taken else wanted
+        taken.add(place)
+        changes.append(EntryChange(place, first.commons, None, slot=slots[first.held.id]))
     return changes
 
 
@@ -217,19 +221,22 @@ def _tags_of(
     return version_tags(bodies.get(head.rowid) for head in change.heads if head.author == author)
 
 
-def _place(connection: sqlite3.Connection, first: Member, taken: set[int]) -> int:
-    """Return a free rowid in the second of this entry, or soon after where that is crowded."""
-    second = min(first.held.claimed_at, first.received_at)
-    number = int.from_bytes(first.held.id, "big")
+def _first_place(first: Member) -> int:
+    """Return the rowid an entry has unless another one of its second has it."""
     # Lists run downwards: of one second the smaller ids come first.
-    place = second * PLACES_A_SECOND + PLACES_A_SECOND - 1 - first.held.id[0]
-    spread = PLACES_A_SECOND
-    while (
-        place in taken
-        or connection.execute("SELECT 1 FROM entry WHERE rowid = ?", (place,)).fetchone()
-    ):
+    return _second(first) * PLACES_A_SECOND + PLACES_A_SECOND - 1 - first.held.id[0]
+
+
+def _free_place(connection: sqlite3.Connection, first: Member, taken: Collection[int]) -> int:
+    """Return a free rowid in the second of an entry, or soon after where that is crowded."""
+    number = int.from_bytes(first.held.id, "big")
+    place, spread = _first_place(first), PLACES_A_SECOND
+    while place in taken or select_in(connection, _TAKEN, [place]):
         # Twice the room each time, so that a flood with one claimed time costs little.
         spread *= 2
-        place = second * PLACES_A_SECOND + number % spread
-    taken.add(place)
+        place = _second(first) * PLACES_A_SECOND + number % spread
     return place
+
+
+def _second(first: Member) -> int:
+    return min(first.held.claimed_at, first.received_at)

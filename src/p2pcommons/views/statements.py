@@ -7,6 +7,7 @@ leave two heads; tags of all heads count together, of a profile the newest head 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from p2pcommons.model.kinds import EntryBody, ProfileBody, TagBody
@@ -81,4 +82,8 @@ def fold_profile(
 
 def readable_tags(tags: Iterable[str]) -> frozenset[str]:
     """Return those tags that readers count; the others are skipped."""
-    return frozenset(tag for tag in tags if readable(tag))
+    return frozenset(filter(_readable, tags))
+
+
+_readable = lru_cache(4_096)(readable)
+"""The same few tags come again and again, and looking at every character takes its time."""
