@@ -68,6 +68,15 @@ def test_join_that_waits_in_vain_ends_with_6_and_the_object(ana: Any, tmp_path: 
     assert "no node is running" in done.err
 
 
+def test_loopback_is_named_only_when_there_is_nothing_else() -> None:
+    from p2pcommons.replica.commons import choose_addresses
+
+    local = ["/ip4/127.0.0.1/tcp/4001", "/ip6/::1/tcp/4001"]
+    elsewhere = "/ip4/192.0.2.7/tcp/4001"
+    assert set(choose_addresses(local)) == set(local)
+    assert choose_addresses([*local, elsewhere]) == (elsewhere,)
+
+
 def test_a_terminal_shows_the_invite_as_a_qr_code(ana: Any, terminal: Callable[..., Any]) -> None:
     shown = terminal("--home", str(ana.path), "invite")
     seen = shown.end()

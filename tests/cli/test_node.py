@@ -39,8 +39,9 @@ def pair(begun: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple
 
 def test_join_waits_until_both_hold_the_same(pair: Any) -> None:
     ana, rui = pair
-    assert rui.json("digest", "Sun kitchen") == ana.json("digest", "Sun kitchen")
-    assert rui.json("list")["items"][0]["title"] == "Build a solar oven"
+    wait_for(lambda: rui.json("digest", "Sun kitchen") == ana.json("digest", "Sun kitchen"))
+    found = [home.json("search", "oven")["items"][0]["id"] for home in pair]
+    assert found[0] == found[1]
 
 
 def test_joining_again_beside_a_node_returns_at_once(pair: Any) -> None:
@@ -171,6 +172,35 @@ def test_a_started_node_keeps_no_descriptor_and_survives_its_terminal(
     finally:
         os.close(reading)
         ana("node", "stop")
+
+
+def test_the_port_is_drawn_once_and_listen_replaces_it_for_one_run(ana: Any) -> None:
+    def ports(*options: str) -> set[str]:
+        addresses = ana.json("node", "start", "--mode", "friends", *options)["addresses"]
+        assert ana.json("node", "stop")["stopped"] is True
+        return {address.split("/")[4] for address in addresses}
+
+    drawn = ports()
+    assert len(drawn) == 1
+    assert f"port = {drawn.copy().pop()}" in (ana.path / "config.toml").read_text()
+    assert len(ports("--listen", "/ip4/127.0.0.1/tcp/0", "--listen", "/ip4/127.0.0.2/tcp/0")) == 2
+    assert ports() == drawn
+
+
+def test_a_commons_that_was_left_is_not_exchanged_until_it_is_joined_again(pair: Any) -> None:
+    ana, rui = pair
+    aside = ana.json("commons", "create", "Aside")["id"]
+    invite = ana.json("invite", aside)["invite"]
+    rui.json("join", "--wait", "30", invite)
+    rui.json("commons", "leave", aside)
+    ana.add("While Rui was away", "--commons", aside)
+    assert aside not in {item["commons"] for item in rui.json("sync")["items"]}
+    assert rui.json("list", "--commons", "Sun kitchen", "--limit", "1")["items"]
+    assert [row["count"] for row in rui.json("commons", "list", "--left")["items"]][-1] == 2
+    rui.json("join", "--wait", "30", invite)
+    wait_for(lambda: rui.json("digest", aside) == ana.json("digest", aside))
+    for home in pair:
+        home.json("commons", "leave", aside)
 
 
 def test_a_node_that_cannot_listen_fails_with_the_path_of_its_log(ana: Any) -> None:
