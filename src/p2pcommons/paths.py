@@ -5,6 +5,7 @@ Folders are made 0700 and keys 0600 when they are missing; nothing here reads or
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -117,6 +118,8 @@ def make_private(folder: Path) -> None:
         folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         if stat.S_IMODE(folder.stat().st_mode) & 0o077 and _is_ours(folder):
             folder.chmod(_FOLDER_MODE)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(
