@@ -81,7 +81,7 @@ def ana_home(folder: Path) -> Paths:
 def garden_home(folder: Path) -> Paths:
     """Ana with a commons of three people, five entries, one of them with two heads."""
     paths = ana_home(folder)
-    with same_chance(8), open_replica(paths, clock=lambda: NOW - 80_000) as replica:
+    with same_chance(8), open_replica(paths, clock=lambda: NOW - 60) as replica:
         fill_garden(replica)
         replica.confirm_words()
     return paths
@@ -169,6 +169,7 @@ async def running(
         async with app.run_test(size=size) as pilot:
             await settled(pilot)
             yield pilot
+            assert app.bugs == []
     finally:
         app.context.desk.close()
 

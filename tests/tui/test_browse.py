@@ -187,3 +187,16 @@ async def test_a_link_opens_only_after_its_host_was_agreed_to(
 
 def test_the_words_of_a_query_are_pointed_out_and_its_filters_not() -> None:
     assert search_terms('Solar #repair by:ana -winter "oven" a') == ("solar", "oven")
+
+
+@pytest.mark.asyncio
+async def test_brackets_lead_through_the_list_while_reading(garden: Paths) -> None:
+    async with running(garden) as pilot:
+        await press(pilot, "enter")
+        first = screen_text(pilot)
+        await press(pilot, "]")
+        assert screen_text(pilot) != first
+        await press(pilot, "[")
+        assert screen_text(pilot) == first
+        await press(pilot, "]", "]", "escape")
+        assert entry_list(pilot).cursor == 2

@@ -12,7 +12,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
 
@@ -20,6 +19,8 @@ from p2pcommons.config import Mode
 from p2pcommons.errors import P2PCommonsError
 from p2pcommons.replica import open_replica
 from p2pcommons.tui import look, shaping
+from p2pcommons.tui.bug_report import write_bug
+from p2pcommons.tui.command import command
 from p2pcommons.tui.context import Context, DemoNote
 from p2pcommons.tui.lanes import Desk
 from p2pcommons.tui.node_keeper import NodeKeeper
@@ -98,6 +99,7 @@ class CommonsApp(App[int]):
         )
         self._keeper = NodeKeeper(self.context.desk)
         self._poll_seconds = poll_seconds
+        self.bugs: list[Exception] = []
 
     def get_css_variables(self) -> dict[str, str]:
         """Our variables, also under themes that do not know them."""
@@ -124,7 +126,7 @@ class CommonsApp(App[int]):
         for name, make in modes.items():
             self.add_mode(name, make)  # pyright: ignore[reportUnknownMemberType]
 
-    @work(group="begin")
+    @command("begin", exclusive=False)
     async def _begin(self) -> None:
         await self.switch_mode("browse")
         await self._look()
@@ -147,7 +149,7 @@ class CommonsApp(App[int]):
         """Look for news now."""
         self._poll()
 
-    @work(exclusive=True, group="look")
+    @command("look")
     async def _look_worker(self) -> None:
         await self._look()
 
@@ -164,7 +166,7 @@ class CommonsApp(App[int]):
         self.context.news.mode = mode
         self.tell(overview, self.context.news.status)
 
-    @work(exclusive=True, group="ask-node")
+    @command("ask-node")
     async def _ask_node(self) -> None:
         try:
             reply = await self.context.desk.node.run(lambda _: self._keeper.status())
@@ -209,7 +211,7 @@ class CommonsApp(App[int]):
         """Start a node if the mode allows and none runs."""
         self._start_node(asked=message.asked)
 
-    @work(exclusive=True, group="node")
+    @command("node")
     async def _start_node(self, *, asked: bool) -> None:
         news = self.context.news
         mode = await self.context.desk.read.run(lambda replica: replica.config.mode)
@@ -231,7 +233,7 @@ class CommonsApp(App[int]):
         news.starting = False
         self.tell(news.overview, status)
 
-    @work(exclusive=True, group="node")
+    @command("node")
     async def on_mode_chosen(self, message: ModeChosen) -> None:
         """Keep the mode and start the node again with it."""
         try:
@@ -265,14 +267,14 @@ class CommonsApp(App[int]):
         elif self.focused is not None:
             self.screen.maximize(self.focused)
 
-    @work(exclusive=True, group="go-to")
+    @command("go-to")
     async def action_go_to(self) -> None:
         """Choose where to go."""
         chosen = await self.push_screen_wait(GoTo(self.context))
         if chosen is not None:
             await self.run_action(chosen)
 
-    @work(exclusive=True, group="words")
+    @command("words")
     async def action_words(self) -> None:
         """Show the 24 words while they wait to be confirmed."""
         secret = await self.context.desk.write.run(lambda replica: replica.unconfirmed_words())
@@ -282,7 +284,7 @@ class CommonsApp(App[int]):
         await self.push_screen_wait(WordsCard(self.context, secret))
         self._look_worker()
 
-    @work(exclusive=True, group="quit")
+    @command("quit")
     async def action_quit(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Say what is only here, then leave."""
         news = self.context.news
@@ -307,6 +309,20 @@ class CommonsApp(App[int]):
             await self.context.desk.slow.run(lambda _: ending())
         except P2PCommonsError as error:
             self.log(f"node: {error}")
+
+    def report(self, error: Exception) -> None:
+        """Say what went wrong; what is not an error of ours is a bug and goes to a file."""
+        if isinstance(error, P2PCommonsError):
+            self.notify(str(error), severity="error", markup=False)
+            return
+        self.bugs.append(error)
+        path = write_bug(self.context.desk.paths, error, self.context.now())
+        self.notify(
+            f"Something went wrong in the program; your data are safe. Written down in {path}",
+            severity="error",
+            timeout=20,
+            markup=False,
+        )
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers beside commons and tags."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
 from p2pcommons.errors import P2PCommonsError
 from p2pcommons.tui import shaping, wording
+from p2pcommons.tui.command import command
 from p2pcommons.tui.messages import SelectedCommons
 from p2pcommons.tui.screens.dialog import words
 from p2pcommons.tui.screens.entry_actions import EntryActions
@@ -136,7 +137,7 @@ class Browse(EntryActions):
         )
         search = Horizontal(
             words(" / ", widget_id="slash"),
-            Field(id="query", compact=True, placeholder="words  #tag  by:name  -not"),
+            Field(id="query", compact=True, placeholder="search: words  #tag  by:name  -not"),
             words("", widget_id="total"),
             id="search",
         )
@@ -187,7 +188,7 @@ class Browse(EntryActions):
             choices[:2] = [Choice(ALL, only.title, f"{only.entries:,}", chosen=True)]
         self.query_one("#commons", ChoiceList).set_choices(choices)
 
-    @work(exclusive=True, group="select")
+    @command("select")
     async def _select(self, *, keep_place: bool = False, pause: float = 0.0) -> None:
         if pause:
             await asyncio.sleep(pause)
@@ -308,7 +309,7 @@ class Browse(EntryActions):
             self._tags = ()
             self._select()
 
-    @work(exclusive=True, group="select")
+    @command("select")
     async def _clear_query(self) -> None:
         """Empty the query and go back to where the search began."""
         self._query = ""
@@ -368,7 +369,7 @@ class Browse(EntryActions):
         """Read rows for the list."""
         self._fetch(event.generation, event.rowids)
 
-    @work(group="rows")
+    @command("rows", exclusive=False)
     async def _fetch(self, generation: int, rowids: tuple[int, ...]) -> None:
         entry_list = self.query_one(EntryList)
         if generation == entry_list.generation:
@@ -394,6 +395,10 @@ class Browse(EntryActions):
     def opened(self, event: EntryList.Opened) -> None:
         """Read the entry."""
         self.open_reader(event.row)
+
+    def step(self, by: int) -> int | None:
+        """Move on in the list while an entry of it is read."""
+        return self.query_one(EntryList).step(by)
 
     def current(self) -> EntryLine | None:
         """The entry under the cursor."""

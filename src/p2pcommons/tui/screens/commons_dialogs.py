@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static
 
@@ -13,6 +13,7 @@ from p2pcommons.model.kinds import DEFAULT_LICENCE
 from p2pcommons.model.limits import TITLE_CHARS_MAX
 from p2pcommons.model.words import clean_line
 from p2pcommons.protocol.invite import decode_invite
+from p2pcommons.tui.command import command
 from p2pcommons.tui.messages import NodeWanted, Wrote
 from p2pcommons.tui.screens.dialog import Dialog, words
 from p2pcommons.tui.screens.welcome import BEGIN, HANDBOOK, JOIN
@@ -163,7 +164,7 @@ class BeginCommons(Dialog[bool]):
             return
         self._begin(title, self.query_one("#purpose", Input).value.strip())
 
-    @work(exclusive=True, group="begin")
+    @command("begin")
     async def _begin(self, title: str, purpose: str) -> None:
         try:
             await self.context.desk.write.run(
@@ -242,7 +243,7 @@ class PasteInvite(Dialog[bool]):
         else:
             self._join(text)
 
-    @work(exclusive=True, group="join")
+    @command("join")
     async def _add_address(self, address: str) -> None:
         try:
             await self.context.desk.write.run(lambda replica: replica.add_peer(address))
@@ -254,7 +255,7 @@ class PasteInvite(Dialog[bool]):
         self.app.post_message(NodeWanted())
         self.dismiss(True)
 
-    @work(exclusive=True, group="join")
+    @command("join")
     async def _join(self, text: str) -> None:
         try:
             joined: JoinResult = await self.context.desk.write.run(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static, TextArea
@@ -18,6 +18,7 @@ from p2pcommons.errors import P2PCommonsError
 from p2pcommons.model.limits import BODY_BYTES_MAX, TITLE_CHARS_MAX
 from p2pcommons.model.words import clean_text
 from p2pcommons.tui import wording
+from p2pcommons.tui.command import command
 from p2pcommons.tui.drafting import FORMS, has_words, join_tags, split_tags
 from p2pcommons.tui.external_editor import edit_outside, editor_command
 from p2pcommons.tui.messages import NodeWanted, Wrote
@@ -216,7 +217,7 @@ class Compose(Page):
         """Save the draft now."""
         self._save_draft()
 
-    @work(group="save-draft")
+    @command("save-draft", exclusive=False)
     async def _save_draft(self) -> None:
         await self.save_now()
 
@@ -263,7 +264,7 @@ class Compose(Page):
             area.text = text
         self.refresh()
 
-    @work(exclusive=True, group="leave")
+    @command("leave")
     async def action_leave(self) -> None:
         """Go back; the draft stays, and an empty one goes."""
         if await self.save_now():
@@ -274,13 +275,13 @@ class Compose(Page):
                 self.app.notify("The draft is kept; n or e goes on with it.", markup=False)
             self.dismiss()
 
-    @work(exclusive=True, group="leave")
+    @command("leave")
     async def action_drop(self) -> None:
         """Throw the draft away and go back."""
         await self._forget_draft()
         self.dismiss()
 
-    @work(exclusive=True, group="leave")
+    @command("leave")
     async def action_publish(self) -> None:
         """Show what would leave the machine, sign, and go back."""
         draft = self.typed_draft()

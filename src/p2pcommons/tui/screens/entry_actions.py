@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import on
 from textual.binding import Binding, BindingType
 
 from p2pcommons.errors import P2PCommonsError
 from p2pcommons.tui import shaping
+from p2pcommons.tui.command import command
 from p2pcommons.tui.messages import Wrote
 from p2pcommons.tui.screens.open_link import OpenLink, openable_host
 from p2pcommons.tui.screens.page import Page
@@ -54,9 +55,13 @@ class EntryActions(Page):
         """Read an entry on the whole screen."""
         from p2pcommons.tui.screens.reader import Reader
 
-        self.app.push_screen(Reader(self.context, row))
+        self.app.push_screen(Reader(self.context, row, self.step))
 
-    @work(exclusive=True, group="dialog")
+    def step(self, by: int) -> int | None:  # noqa: ARG002
+        """The row id of the next (1) or previous (-1) entry of the list, if there is one."""
+        return None
+
+    @command("dialog")
     async def action_tag(self) -> None:
         """Edit one's own tags on the chosen entries."""
         from p2pcommons.tui.screens.tag_editor import TagEditor
@@ -72,7 +77,7 @@ class EntryActions(Page):
             self.chosen_done()
             self.app.post_message(Wrote())
 
-    @work(exclusive=True, group="dialog")
+    @command("dialog")
     async def action_new(self) -> None:
         """Write a new entry."""
         from p2pcommons.tui.screens.open_compose import open_compose
@@ -82,7 +87,7 @@ class EntryActions(Page):
         if self.context.news.overview.commons:
             await open_compose(self, self.context)
 
-    @work(exclusive=True, group="dialog")
+    @command("dialog")
     async def action_edit(self) -> None:
         """Write a new version of the entry."""
         from p2pcommons.tui.screens.open_compose import open_compose
@@ -91,7 +96,7 @@ class EntryActions(Page):
         if row is not None:
             await open_compose(self, self.context, row)
 
-    @work(exclusive=True, group="dialog")
+    @command("dialog")
     async def action_link(self) -> None:
         """Open the address of the entry, asking once per host."""
         row = self.current()
@@ -117,7 +122,7 @@ class EntryActions(Page):
         else:
             await self.app.push_screen_wait(OpenLink(self.context, address))
 
-    @work(exclusive=True, group="dialog")
+    @command("dialog")
     async def action_copy(self) -> None:
         """Copy the address, or the id of an entry that has none."""
         row = self.current()
@@ -137,14 +142,14 @@ class EntryActions(Page):
             self.app.copy_to_clipboard(row.entry.hex())
             self.notify("Copied the id.", markup=False)
 
-    @work(exclusive=True, group="dialog")
+    @command("dialog")
     async def action_invite(self) -> None:
         """Show an invite to the commons in view."""
         from p2pcommons.tui.screens.invite_card import show_invite
 
         await show_invite(self, self.context)
 
-    @work(exclusive=True, group="dialog")
+    @command("dialog")
     async def action_commons(self) -> None:
         """Start a commons, paste an invite, or open the handbook."""
         from p2pcommons.tui.screens.commons_dialogs import more_commons
@@ -152,7 +157,7 @@ class EntryActions(Page):
         await more_commons(self, self.context)
 
     @on(ChoiceList.Chosen, "#offers")
-    @work(exclusive=True, group="dialog")
+    @command("dialog")
     async def offer_chosen(self, event: ChoiceList.Chosen) -> None:
         """Do what was offered where there is nothing to list."""
         from p2pcommons.tui.screens import commons_dialogs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
@@ -12,6 +12,7 @@ from textual.widgets import Input, Static
 
 from p2pcommons.errors import P2PCommonsError
 from p2pcommons.model.limits import NAME_CHARS_MAX
+from p2pcommons.tui.command import command
 from p2pcommons.tui.screens.dialog import words
 from p2pcommons.tui.widgets.field import Field
 from p2pcommons.tui.widgets.key_bar import KeyBar
@@ -112,7 +113,7 @@ class FirstRun(Screen[bool]):
     def _say(self, what: str) -> None:
         self.query_one("#wrong", Static).update(what)
 
-    @work(exclusive=True, group="make")
+    @command("make")
     async def _make(self, name: str, typed: tuple[str, ...]) -> None:
         write = self.context.desk.write
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
@@ -13,6 +13,7 @@ from textual.widgets import Static
 from p2pcommons import control
 from p2pcommons.errors import P2PCommonsError
 from p2pcommons.tui import network_words
+from p2pcommons.tui.command import command
 from p2pcommons.tui.messages import ModeChosen, NodeWanted, Wrote
 from p2pcommons.tui.screens.dialog import Dialog, words
 from p2pcommons.tui.screens.invite_card import show_invite
@@ -134,26 +135,26 @@ class Network(Page):
         """To the entries."""
         self.app.switch_mode("browse")
 
-    @work(exclusive=True, group="dialog")
+    @command("dialog")
     async def action_add(self) -> None:
         """Paste an invite or an address."""
         from p2pcommons.tui.screens import commons_dialogs
 
         await commons_dialogs.join(self, self.context)
 
-    @work(exclusive=True, group="dialog")
+    @command("dialog")
     async def action_invite(self) -> None:
         """Show an invite."""
         await show_invite(self, self.context)
 
-    @work(exclusive=True, group="dialog")
+    @command("dialog")
     async def action_mode(self) -> None:
         """Choose how far the node goes to meet others."""
         chosen = await self.app.push_screen_wait(ChooseMode(self.context))
         if chosen is not None and chosen != self.context.news.mode:
             self.app.post_message(ModeChosen(chosen))
 
-    @work(exclusive=True, group="sync")
+    @command("sync")
     async def action_sync(self) -> None:
         """Reconcile with every connected peer now."""
         if not self.context.news.status.running:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import work
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from p2pcommons.errors import P2PCommonsError
 from p2pcommons.model.words import clean_line
 from p2pcommons.tui import shaping, wording
+from p2pcommons.tui.command import command
 from p2pcommons.tui.drafting import join_tags
 from p2pcommons.tui.screens.dialog import Dialog, words
 
@@ -81,13 +81,13 @@ class Publish(Dialog[bool]):
         """Look for the same address, and for versions that came meanwhile."""
         self._look()
 
-    @work(exclusive=True, group="look")
+    @command("look")
     async def _look(self) -> None:
         writing = self._writing
         found = await self.context.desk.search.run(lambda replica: _found(replica, writing))
         self.query_one("#found", Static).update(f"\n{found}" if found else "")
 
-    @work(exclusive=True, group="publish")
+    @command("publish")
     async def action_publish(self) -> None:
         """Sign and store; what fails is said, and the text stays in the editor."""
         writing = self._writing

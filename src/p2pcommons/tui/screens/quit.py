@@ -58,20 +58,19 @@ class Quit(Dialog[str]):
     def content(self) -> Iterable[Widget]:
         """What is only here, or how to install."""
         only_here = self.context.news.overview.only_here
+        demo = self.context.demo
         if only_here:
             yield words(f"{wording.only_here(only_here)}.", "count")
+        if only_here and demo is None:
             when = "when a peer is met while the node runs" if self._can_keep else "when one is met"
             yield words(
                 "No other node is known to hold them. They are safe on this machine, and go to "
                 f"peers {when}."
             )
-        if self.context.demo is not None:
-            if only_here:
-                yield words("")
+        if demo is not None:
             yield words("This was the demo; its folder is removed now. To keep the program:")
-            for command in self.context.demo.install:
+            for command in (*demo.install, "p2pcommons"):
                 yield words(command, "install")
-            yield words("p2pcommons", "install")
 
     def action_quit(self) -> None:
         """Leave, and stop the node that this program started."""

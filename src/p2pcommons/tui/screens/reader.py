@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import work
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
 from p2pcommons.errors import P2PCommonsError
 from p2pcommons.tui import shaping, wording
+from p2pcommons.tui.command import command
 from p2pcommons.tui.messages import Wrote
 from p2pcommons.tui.screens.dialog import words
 from p2pcommons.tui.screens.entry_actions import EntryActions
@@ -23,7 +23,7 @@ from p2pcommons.tui.widgets.preview import preview_text
 from p2pcommons.tui.widgets.reader_view import ReaderView
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from textual import events
     from textual.widget import Widget
@@ -56,6 +56,10 @@ class Reader(EntryActions):
         Binding("escape", "close", "Back", id="reader.close"),
         Binding("l", "label", "Follow link", id="reader.label"),
         Binding("d", "details", "Details", id="reader.details"),
+        Binding("right_square_bracket", "beside(1)", "Next entry", id="reader.next", show=False),
+        Binding(
+            "left_square_bracket", "beside(-1)", "Previous entry", id="reader.previous", show=False
+        ),
         Binding("M", "merge", "Merge", id="reader.merge", show=False),
         Binding("X", "withdraw", "Withdraw", id="reader.withdraw", show=False),
     ]
@@ -94,8 +98,11 @@ class Reader(EntryActions):
     Reader.-wide.-bare #details { display: none; }
     """
 
-    def __init__(self, context: Context, row: EntryLine) -> None:
+    def __init__(
+        self, context: Context, row: EntryLine, step: Callable[[int], int | None] | None = None
+    ) -> None:
         super().__init__(context)
+        self._step = step
         self._row = row
         self._page: EntryPage | None = None
         self._awaited: str | None = None
@@ -124,7 +131,7 @@ class Reader(EntryActions):
         """Read the entry."""
         self._read()
 
-    @work(exclusive=True, group="read")
+    @command("read")
     async def _read(self) -> None:
         row = self._row
         try:
@@ -202,6 +209,20 @@ class Reader(EntryActions):
         else:
             self.dismiss()
 
+    @command("beside")
+    async def action_beside(self, by: int) -> None:
+        """Read the next or previous entry of the list this one was opened from."""
+        rowid = self._step(by) if self._step else None
+        if rowid is None:
+            self.notify("That was the last one." if by > 0 else "This is the first.", markup=False)
+            return
+        rows = await self.context.desk.read.run(
+            lambda replica: shaping.entry_lines(replica, (rowid,))
+        )
+        if rows:
+            self._row = rows[0]
+            await self._read().wait()
+
     def action_details(self) -> None:
         """Show or hide tags, versions and provenance."""
         self.toggle_class("-bare" if self.is_wide else "-details")
@@ -230,7 +251,7 @@ class Reader(EntryActions):
         self._await_label(None)
         self._follow(address)
 
-    @work(exclusive=True, group="dialog")
+    @command("dialog")
     async def _follow(self, address: str) -> None:
         await self.open_address(address)
 
@@ -243,14 +264,14 @@ class Reader(EntryActions):
         views = list(self.query(ReaderView))
         return next((view for view in views if view.has_focus), views[0])
 
-    @work(exclusive=True, group="dialog")
+    @command("dialog")
     async def action_merge(self) -> None:
         """Write a version that replaces all heads."""
         from p2pcommons.tui.screens.open_compose import open_compose
 
         await open_compose(self, self.context, self._row, merge=True)
 
-    @work(exclusive=True, group="dialog")
+    @command("dialog")
     async def action_withdraw(self) -> None:
         """Ask everybody to drop one's own versions, after saying what that means."""
         if self._page is None or not any(version.mine for version in self._page.versions):

@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static
 
 from p2pcommons.errors import P2PCommonsError, UserError
 from p2pcommons.model.tags import normalise
 from p2pcommons.tui import shaping, wording
+from p2pcommons.tui.command import command
 from p2pcommons.tui.screens.dialog import Dialog, words
 from p2pcommons.tui.widgets.choice_list import Choice, ChoiceList
 from p2pcommons.tui.widgets.field import Field
@@ -98,7 +99,7 @@ class TagEditor(Dialog[bool]):
         self._read()
         self._suggest("")
 
-    @work(exclusive=True, group="standing")
+    @command("standing")
     async def _read(self) -> None:
         rows = self._rows
         self._standing = await self.context.desk.read.run(
@@ -106,7 +107,7 @@ class TagEditor(Dialog[bool]):
         )
         self._show()
 
-    @work(exclusive=True, group="suggest")
+    @command("suggest")
     async def _suggest(self, prefix: str) -> None:
         scope = tuple({row.commons for row in self._rows})
         found = await self.context.desk.search.run(
@@ -209,7 +210,7 @@ class TagEditor(Dialog[bool]):
         else:
             self.dismiss(False)
 
-    @work(exclusive=True, group="save")
+    @command("save")
     async def _save(self, add: tuple[str, ...], remove: tuple[str, ...]) -> None:
         rows = self._rows
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import work
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static
 
 from p2pcommons.errors import P2PCommonsError
+from p2pcommons.tui.command import command
 from p2pcommons.tui.screens.dialog import Dialog, words
 from p2pcommons.tui.widgets.field import Field
 
@@ -60,7 +60,7 @@ class ConfirmWithdraw(Dialog[bool]):
         yield Field(id="reason", compact=True, max_length=REASON_CHARS_MAX)
         yield words("", "wrong", "wrong")
 
-    @work(exclusive=True, group="withdraw")
+    @command("withdraw")
     async def action_withdraw(self) -> None:
         """Sign the withdrawal."""
         row, reason = self._row, self.query_one("#reason", Input).value.strip() or None

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
 from p2pcommons.errors import P2PCommonsError
+from p2pcommons.tui.command import command
 from p2pcommons.tui.screens.dialog import Dialog, words
 from p2pcommons.tui.widgets.field import Field
 
@@ -108,7 +109,7 @@ class WordsCard(Dialog[bool]):
             return
         self._confirm()
 
-    @work(exclusive=True, group="confirm-words")
+    @command("confirm-words")
     async def _confirm(self) -> None:
         try:
             await self.context.desk.write.run(lambda replica: replica.confirm_words())

@@ -149,18 +149,11 @@ class StatusLine(Widget):
         signs = {"equal": self._glyphs.on, "busy": self._glyphs.half, "trouble": self._glyphs.warn}
         sign = signs.get(standing.level, self._glyphs.off)
         right = " ".join(standing.words)
-        parts = [(f" {sign} {standing.network}", look)]
-        if standing.only_here:
-            parts.append((wording.only_here(standing.only_here), "mine"))
-        if standing.seed_waiting:
-            parts.append(("24 words not confirmed (W)", "mine"))
-        segments: list[Segment] = []
         room = width - cell_len(right) - 3
-        for index, (words, part) in enumerate(parts):
-            gap = f" {self._glyphs.dot} " if index else ""
+        segments: list[Segment] = []
+        for words, part in _that_fit(f" {sign} {standing.network}", look, standing, room):
+            gap = f" {self._glyphs.dot} " if segments else ""
             shown = clip(words, room - len(gap))
-            if len(shown) < min(8, len(words)):
-                break
             segments.append(Segment(gap, base + self._part("quiet")))
             segments.append(Segment(shown, base + self._part(part)))
             room -= len(gap) + cell_len(shown)
@@ -170,3 +163,21 @@ class StatusLine(Widget):
 
     def _part(self, name: str) -> Style:
         return self.get_component_rich_style(f"status-line--{name}", partial=True)
+
+
+def _that_fit(network: str, look: str, standing: Standing, room: int) -> list[tuple[str, str]]:
+    """The parts of the status line in words that fit into `room` cells, shorter ones if needed."""
+    here, words = standing.only_here, standing.seed_waiting
+    ways = (
+        (wording.only_here(here), "24 words not confirmed (W)"),
+        (f"{here:,} only here", "words: W"),
+        (f"{here:,} only here", ""),
+    )
+    parts = [(network, look)]
+    for only_here, seed in ways:
+        parts = [(network, look)]
+        parts += [(only_here, "mine")] if here else []
+        parts += [(seed, "mine")] if words and seed else []
+        if sum(cell_len(part) + 3 for part, _ in parts) - 3 <= room:
+            return parts
+    return parts

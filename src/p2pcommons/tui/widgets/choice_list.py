@@ -118,12 +118,17 @@ class ChoiceList(ScrollView, can_focus=True):
         return self._choices[self.cursor] if self._choices else None
 
     def set_choices(self, choices: Sequence[Choice]) -> None:
-        """Show other choices; the cursor stays on the same key where it can."""
+        """Show other choices.
+
+        The cursor stays on its choice while somebody moves it, else it goes to the chosen one.
+        """
         if tuple(choices) == self._choices:
             return
         key = self.choice.key if self.choice else None
         self._choices = tuple(choices)
         self._note_cells = _widest_note(self._choices)
+        if not self.has_focus:
+            key = next((choice.key for choice in self._choices if choice.chosen), key)
         place = next((i for i, choice in enumerate(self._choices) if choice.key == key), 0)
         self.set_reactive(ChoiceList.cursor, place)
         self._resize()
@@ -189,7 +194,7 @@ class ChoiceList(ScrollView, can_focus=True):
         self, choice: Choice, width: int, base: Style, *, at_cursor: bool
     ) -> list[Segment]:
         bar_cells = 5 if choice.bar >= 0 and width >= 24 else 0
-        note = fit_right(choice.note, min(self._note_cells, width // 2))
+        note = fit_right(choice.note, self._note_room(width))
         room = max(1, width - 4 - cell_len(note) - (bar_cells + 1 if bar_cells else 0))
         look = "chosen" if choice.chosen else choice.look
         lead = self._glyphs.bar if at_cursor else self._glyphs.here if choice.chosen else " "
@@ -202,6 +207,11 @@ class ChoiceList(ScrollView, can_focus=True):
             segments.append(Segment(f" {self._glyphs.block * filled:<5}", base + self._part("bar")))
         segments.append(Segment(f" {note} ", base + self._part("note")))
         return segments
+
+    def _note_room(self, width: int) -> int:
+        """Cells for the notes: what they need, at most half or what the words leave."""
+        words = max((cell_len(choice.words) for choice in self._choices), default=0)
+        return min(self._note_cells, max(width // 2, width - 5 - words))
 
     def _part(self, name: str) -> Style:
         return self.get_component_rich_style(f"choice-list--{name}", partial=True)

@@ -188,6 +188,12 @@ class EntryList(ScrollView, can_focus=True):
         """Unmark everything."""
         self._set_marks(frozenset())
 
+    def step(self, by: int) -> int | None:
+        """Move the cursor and return the row id it stands on; None when it is at the end."""
+        before = self.cursor
+        self.cursor += by
+        return self._ids[self.cursor] if self._ids and self.cursor != before else None
+
     def place(self) -> tuple[int, int]:
         """Cursor and scroll position, to be given back to `restore`."""
         return self.cursor, self.scroll_offset.y

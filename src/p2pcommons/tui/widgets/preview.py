@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from textual import work
 from textual.containers import Vertical
 from textual.widgets import Static
 
 from p2pcommons.errors import P2PCommonsError
 from p2pcommons.tui import shaping, wording
+from p2pcommons.tui.command import command
 from p2pcommons.tui.widgets.reader_view import ReaderView
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Preview(Vertical):
         if self._row is not None:
             self._read(self._row, 0.0)
 
-    @work(exclusive=True, group="preview")
+    @command("preview")
     async def _read(self, row: EntryLine, pause: float) -> None:
         if pause:
             await asyncio.sleep(pause)

@@ -1,0 +1,199 @@
+"""Every screen at both sizes as it was when somebody last looked at it and found it good.
+
+`pytest tests/tui/test_snapshots.py --snapshot-update` accepts what the screens show now;
+look at the SVG files before committing them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_textual_snapshot import SVGImageExtension
+from textual.widgets import TextArea
+
+from p2pcommons.tui.app import CommonsApp
+from p2pcommons.tui.context import DemoNote
+from p2pcommons.tui.node_status import (
+    Attempt,
+    CommonsStatus,
+    NodeStatus,
+    PairStatus,
+    PeerStatus,
+)
+from tests.tui.homes import NARROW, NOW, OVEN, WIDE, press, running, settled, write
+
+if TYPE_CHECKING:
+    from syrupy.assertion import SnapshotAssertion
+    from textual.pilot import Pilot
+
+    from p2pcommons.paths import Paths
+
+SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["120x36", "80x24"])
+RUI = "12D3KooWJ9mZ7XeHnUq3Rui"
+
+
+@pytest.fixture
+def screens(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """One SVG file for each name."""
+    return snapshot.use_extension(SVGImageExtension)
+
+
+def picture(pilot: Pilot[int]) -> str:
+    """The screen as SVG, without the toasts, which come and go by the clock."""
+    pilot.app.clear_notifications()
+    return pilot.app.export_screenshot()
+
+
+def peer(*, connected: bool) -> PeerStatus:
+    tried = () if connected else (Attempt("/ip4/192.0.2.7/tcp/4777", "connection refused"),)
+    return PeerStatus(
+        RUI,
+        connected=connected,
+        addresses=("/ip4/192.0.2.7/tcp/4777",),
+        source="invite",
+        last_seen=NOW - 7_200,
+        next_try=0 if connected else NOW + 12,
+        tried=tried,
+    )
+
+
+def node(commons: str, *, connected: bool, have: int = 0, of: int = 0) -> NodeStatus:
+    pair = PairStatus(RUI, equal=not of, at=NOW - 120, have=have, of=of)
+    return NodeStatus(
+        running=True,
+        peer_id="12D3KooWQ4aNa0000000Ana",
+        mode="lan",
+        addresses=("/ip4/192.0.2.3/tcp/4777/p2p/12D3KooWQ4aNa0000000Ana",),
+        started_at=NOW - 10_800,
+        peers=(peer(connected=connected),),
+        commons=(CommonsStatus(commons, "Garden Lisboa", 14, (pair,)),) if connected else (),
+    )
+
+
+async def tell(pilot: Pilot[int], status: NodeStatus) -> None:
+    app = pilot.app
+    assert isinstance(app, CommonsApp)
+    app.context.news.mode = "lan"
+    app.tell(app.context.news.overview, status)
+    await settled(pilot)
+
+
+def commons_of(pilot: Pilot[int]) -> str:
+    app = pilot.app
+    assert isinstance(app, CommonsApp)
+    return app.context.news.overview.commons[0].commons.hex()
+
+
+@SIZES
+@pytest.mark.asyncio
+async def test_the_first_run(
+    empty: Paths, size: tuple[int, int], screens: SnapshotAssertion
+) -> None:
+    async with running(empty, size) as pilot:
+        assert picture(pilot) == screens(name="first-run")
+
+
+@SIZES
+@pytest.mark.asyncio
+async def test_before_anything_is_there(
+    ana: Paths, size: tuple[int, int], screens: SnapshotAssertion
+) -> None:
+    async with running(ana, size) as pilot:
+        assert picture(pilot) == screens(name="welcome")
+        await press(pilot, "W")
+        assert picture(pilot) == screens(name="words")
+        await press(pilot, "escape", "down", "enter")
+        assert picture(pilot) == screens(name="paste-invite")
+        await press(pilot, "escape", "up", "enter")
+        assert picture(pilot) == screens(name="begin-commons")
+        await write(pilot, "Garden")
+        await press(pilot, "enter", "enter")
+
+
+@SIZES
+@pytest.mark.asyncio
+async def test_browsing(garden: Paths, size: tuple[int, int], screens: SnapshotAssertion) -> None:
+    async with running(garden, size) as pilot:
+        await press(pilot, "down")
+        assert picture(pilot) == screens(name="browse")
+        await press(pilot, "f")
+        assert picture(pilot) == screens(name="facets")
+        await press(pilot, "escape", "space", "space")
+        assert picture(pilot) == screens(name="marked")
+        await press(pilot, "escape", "/")
+        await write(pilot, "solar")
+        assert picture(pilot) == screens(name="search")
+        await write(pilot, " nowhere")
+        assert picture(pilot) == screens(name="nothing-fits")
+
+
+@SIZES
+@pytest.mark.asyncio
+async def test_reading(garden: Paths, size: tuple[int, int], screens: SnapshotAssertion) -> None:
+    async with running(garden, size) as pilot:
+        await press(pilot, "/")
+        await write(pilot, "oven")
+        await press(pilot, "enter", "enter")
+        assert picture(pilot) == screens(name="reader")
+        await press(pilot, "d")
+        assert picture(pilot) == screens(name="reader-details")
+        await press(pilot, "d", "l", "a")
+        assert picture(pilot) == screens(name="open-link")
+        await press(pilot, "escape", "escape", "escape", "/")
+        await write(pilot, "sharpening")
+        await press(pilot, "enter", "enter")
+        assert picture(pilot) == screens(name="side-by-side")
+
+
+@SIZES
+@pytest.mark.asyncio
+async def test_writing(garden: Paths, size: tuple[int, int], screens: SnapshotAssertion) -> None:
+    async with running(garden, size) as pilot:
+        await press(pilot, "n")
+        await write(pilot, "A solar oven for two")
+        pilot.app.screen.query_one("#text", TextArea).text = OVEN
+        await pilot.pause(0.4)
+        await press(pilot, "ctrl+s")
+        assert picture(pilot) == screens(name="compose")
+        await press(pilot, "f9")
+        assert picture(pilot) == screens(name="publish")
+        await press(pilot, "escape", "escape", "/")
+        await write(pilot, "oven")
+        await press(pilot, "enter", "t")
+        await write(pilot, "so")
+        assert picture(pilot) == screens(name="tags")
+
+
+@SIZES
+@pytest.mark.asyncio
+async def test_the_network(
+    garden: Paths, size: tuple[int, int], screens: SnapshotAssertion
+) -> None:
+    async with running(garden, size) as pilot:
+        commons = commons_of(pilot)
+        await press(pilot, "2")
+        assert picture(pilot) == screens(name="network-off")
+        await tell(pilot, node(commons, connected=False))
+        assert picture(pilot) == screens(name="network-alone")
+        await tell(pilot, node(commons, connected=True, have=312, of=1_840))
+        assert picture(pilot) == screens(name="network-receiving")
+        await tell(pilot, node(commons, connected=True))
+        assert picture(pilot) == screens(name="network-equal")
+        await press(pilot, "m")
+        assert picture(pilot) == screens(name="mode")
+
+
+@SIZES
+@pytest.mark.asyncio
+async def test_help_and_leaving(
+    garden: Paths, size: tuple[int, int], screens: SnapshotAssertion
+) -> None:
+    demo = DemoNote("/tmp/p2pcommons-demo-x")
+    async with running(garden, size, demo) as pilot:
+        await press(pilot, "question_mark")
+        assert picture(pilot) == screens(name="help")
+        await press(pilot, "escape", "g")
+        assert picture(pilot) == screens(name="go-to")
+        await press(pilot, "escape", "ctrl+q")
+        assert picture(pilot) == screens(name="quit-demo")
