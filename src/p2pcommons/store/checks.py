@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, cast
 
 from p2pcommons.model.kinds import parse_body
+from p2pcommons.model.limits import AHEAD_SECONDS_MAX
 from p2pcommons.store.entry_folds import address_number
 from p2pcommons.store.replica_set import fingerprint_of_sum
 from p2pcommons.store.schema import DISOWNED, ENTRY_WITHDRAWN, LISTED, MIGRATIONS, SILENT, WITHDRAWN
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
     from p2pcommons.store.search_text import SearchText
     from p2pcommons.views.entries import EntryView
 
-_ENTRIES = """
+_ENTRIES = f"""
 SELECT f.id, e.rowid, a.key, e.versions, e.heads, e.state, s.id, e.address,
-       e.due IS CASE WHEN f.claimed_at > f.received_at + 600 THEN f.claimed_at END
+       e.due IS CASE WHEN f.claimed_at > f.received_at + {AHEAD_SECONDS_MAX} THEN f.claimed_at END
 FROM entry e JOIN contribution f ON f.rowid = e.first JOIN author a ON a.rowid = e.author
 LEFT JOIN contribution s ON s.rowid = e.shown WHERE e.commons = ?
-"""
+"""  # noqa: S608
 _TAGGINGS = """
 SELECT f.id, a.key, g.text FROM tagging t JOIN entry e ON e.rowid = t.entry
 JOIN contribution f ON f.rowid = e.first JOIN author a ON a.rowid = t.author
@@ -211,9 +212,9 @@ def _expected_figures(
     connection: sqlite3.Connection, commons: int, view: CommonsView
 ) -> tuple[object, ...]:
     rows = connection.execute(
-        "SELECT id, body NOTNULL AND NOT state & 2 FROM contribution WHERE commons = ? "
+        "SELECT id, body NOTNULL AND NOT state & ? FROM contribution WHERE commons = ? "
         "UNION ALL SELECT id, 0 FROM known WHERE commons = ?",
-        (commons, commons),
+        (WITHDRAWN, commons, commons),
     ).fetchall()
     total = sum(int.from_bytes(row[0], "little") for row in rows) % (1 << 256)
     fingerprint = fingerprint_of_sum(total.to_bytes(32, "little"), len(rows))

@@ -14,7 +14,7 @@ from p2pcommons.model.kinds import ENTRY, EntryBody, parse_body
 from p2pcommons.store.entry_folds import address_number
 from p2pcommons.store.records import EntryDetail, EntryRow, Found, Person, VersionRow, Withdrawal
 from p2pcommons.store.rows import chunks
-from p2pcommons.store.schema import ENTRY_WITHDRAWN
+from p2pcommons.store.schema import DISOWNED, ENTRY_WITHDRAWN
 from p2pcommons.store.search import SearchPart
 from p2pcommons.store.slots import Bodies, EntrySlot, Member, entry_slots
 from p2pcommons.views.entries import shown_to
@@ -48,10 +48,10 @@ LEFT JOIN profile p ON p.commons = e.commons AND p.author = t.author
 WHERE t.entry = ? ORDER BY t.author
 """
 
-_WITHDRAWALS = """
+_WITHDRAWALS = f"""
 SELECT c.id, a.key, c.claimed_at, c.target FROM contribution c JOIN author a ON a.rowid = c.author
-WHERE c.target IN ({}) AND c.kind = 'withdraw' AND c.state & 1 = 0
-"""
+WHERE c.target IN ({{}}) AND c.kind = 'withdraw' AND c.state & {DISOWNED} = 0
+"""  # noqa: S608
 
 _BESIDE = """
 SELECT c.rowid, g.device, c.body ISNULL, p.name

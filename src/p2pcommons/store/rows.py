@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from p2pcommons.model.contribution import Contribution, decode_header
+from p2pcommons.store.schema import WITHDRAWN
 
 if TYPE_CHECKING:
     import sqlite3
@@ -70,5 +71,5 @@ def carried(row: Sequence[object]) -> Contribution:
     assert isinstance(signature, bytes)
     assert isinstance(grant, bytes)
     assert isinstance(state, int)
-    shown = body if isinstance(body, bytes) and not state & 2 else None
+    shown = body if isinstance(body, bytes) and not state & WITHDRAWN else None
     return Contribution(identifier, decode_header(header), header, signature, grant, shown)

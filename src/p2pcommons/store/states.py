@@ -30,10 +30,11 @@ _SIGNED = f"""
 SELECT {STORED_COLUMNS}, g.device FROM contribution c JOIN device_grant g ON g.rowid = c.device
 """  # noqa: S608
 
-_WITHDRAWS = """
+_WITHDRAWS = f"""
 SELECT target, commons, author, min(received_at) FROM contribution
-WHERE target IN ({}) AND kind = 'withdraw' AND state & 1 = 0 GROUP BY target, commons, author
-"""
+WHERE target IN ({{}}) AND kind = 'withdraw' AND state & {DISOWNED} = 0
+GROUP BY target, commons, author
+"""  # noqa: S608
 
 
 class _Revoked(NamedTuple):
