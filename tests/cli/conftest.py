@@ -127,6 +127,12 @@ class Terminal:
         os.close(self.fd)
         return self.seen
 
+    def hang_up(self) -> None:
+        """Close the terminal under the program and wait until it has ended."""
+        os.close(self.fd)
+        _, status = os.waitpid(self.pid, 0)
+        self.code = os.waitstatus_to_exitcode(status)
+
     def close(self) -> None:
         """End the program if it still runs."""
         if self.code is None:

@@ -177,6 +177,19 @@ def test_output_that_nobody_reads_is_no_noise(garden: Any) -> None:
     assert done.stderr == ""
 
 
+def test_a_full_disk_behind_stdout_is_a_failure_in_words(garden: Any) -> None:
+    for more in ("", "--json"):
+        done = subprocess.run(
+            ["bash", "-c", f"{PROGRAM} --home {garden.path} list {more} > /dev/full"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "No space left" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_closed_streams_are_no_crash(garden: Any) -> None:
     line = f"{PROGRAM} --home {garden.path} list"
     for closed in ("<&-", "2>&-", ">&-"):

@@ -119,6 +119,16 @@ def test_on_a_terminal_the_demo_opens_the_second_replica(
     assert nodes_in(tmp_path) == []
 
 
+def test_closing_the_terminal_of_the_demo_leaves_nothing(
+    tmp_path: Path, terminal: Callable[..., Any]
+) -> None:
+    shown = terminal("demo", environment={**os.environ, "TMPDIR": str(tmp_path)})
+    wait_for(lambda: nodes_in(tmp_path))
+    shown.hang_up()
+    assert nodes_in(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def wait_for(is_so: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + 30
     while not (value := is_so()):

@@ -29,7 +29,7 @@ EXIT_BROKEN_PIPE = 141
 
 
 class TerminatedError(BaseException):
-    """SIGTERM arrived; raised where the program stands, so that everything is closed."""
+    """SIGTERM or SIGHUP arrived; raised where the program stands, so that all is closed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,13 +69,14 @@ class Output:
         """Write a line of data to stdout."""
         _write(sys.stdout, text + "\n")
 
-    def write_object(self, fields: Mapping[str, object]) -> None:
-        """Write the one JSON object of this run to stdout; any further one is dropped."""
+    def write_object(self, fields: Mapping[str, object]) -> bool:
+        """Write the one JSON object of this run to stdout; False for any further one."""
         if self._object_written:
-            return
+            return False
         self._object_written = True
         _write(sys.stdout, json.dumps({"v": JSON_VERSION, **fields}, ensure_ascii=True) + "\n")
         self.flush()
+        return True
 
     def flush(self) -> None:
         """Hand over everything written to stdout so far."""
@@ -132,7 +133,7 @@ def _write_bytes(chunk: bytes) -> None:
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(BrokenPipeError, ValueError):
+    with contextlib.suppress(OSError, ValueError):
         _write(sys.stderr, text)
         if sys.stderr is not None:  # pyright: ignore[reportUnnecessaryComparison]
             sys.stderr.flush()

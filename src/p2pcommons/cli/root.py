@@ -29,6 +29,7 @@ from p2pcommons.cli.parsing import (
     HelpWantedError,
     ShownError,
 )
+from p2pcommons.errors import EXIT_CODES, ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,13 +145,20 @@ def run(arguments: Sequence[str] | None = None, program: str | None = None) -> i
     except BrokenPipeError:
         abandon_stdout()
         return EXIT_BROKEN_PIPE
+    except OSError as error:
+        abandon_stdout()
+        invocation.out.say(f"{PROGRAM}: the output cannot be written: {error.strerror}")
+        return EXIT_CODES[ErrorCode.FAILED]
     return code
 
 
 def _run(invocation: Invocation, args: list[str], name: str) -> int:
     if _complete(invocation, name):
         return 0
-    signal.signal(signal.SIGTERM, _terminate)
+    for name_of_signal in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name_of_signal, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
     try:
         with root.make_context(name, list(args), obj=invocation) as context:
             reply = root.invoke(context)
@@ -204,8 +212,7 @@ def _report(invocation: Invocation, error: BaseException) -> int:
 def _say(invocation: Invocation, failure: Failure) -> None:
     out = invocation.out
     out.end_progress()
-    if invocation.json:
-        out.write_object(failure.fields())
+    if invocation.json and out.write_object(failure.fields()):
         return
     out.say(f"{PROGRAM}: {failure.message}")
     for candidate in failure.candidates:
