@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
@@ -18,6 +19,9 @@ from p2pcommons.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+WRITER_GAP_SECONDS = 0.001
+"""Between two transactions: SQLite's lock is not fair, and a person's own write must get in."""
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -36,10 +40,10 @@ class _Job:
 class StoreThread:
     """Runs functions over one store, one after another, in one thread."""
 
-    def __init__(self, path: Path, name: str, *, read_only: bool) -> None:
+    def __init__(self, path: Path, name: str, *, gap_s: float = 0.0) -> None:
         self._path = path
         self._name = name
-        self._read_only = read_only
+        self._gap_s = gap_s
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._token = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
@@ -72,7 +76,7 @@ class StoreThread:
         while (job := self._jobs.get()) is not None:
             try:
                 if store is None:
-                    store = Store.open(self._path, read_only=self._read_only)
+                    store = Store.open(self._path)
                 job.result = job.call(store)
             except Exception as error:  # noqa: BLE001  the thread's top: raised where it was asked
                 job.error = error
@@ -80,6 +84,8 @@ class StoreThread:
                 self._token.run_sync_soon(job.done.set)
             except trio.RunFinishedError:
                 log.debug("%s: nobody waits for an answer any more", self._name)
+            if self._gap_s:
+                time.sleep(self._gap_s)
         if store is not None:
             store.close()
 
@@ -88,8 +94,8 @@ class Storage:
     """The two store threads of a node."""
 
     def __init__(self, path: Path) -> None:
-        self.writer = StoreThread(path, "store-writer", read_only=False)
-        self.reader = StoreThread(path, "store-reader", read_only=False)
+        self.writer = StoreThread(path, "store-writer", gap_s=WRITER_GAP_SECONDS)
+        self.reader = StoreThread(path, "store-reader")
 
     async def open(self) -> None:
         """Open both; the writer first, since it may have to migrate. Raises StoreError."""
