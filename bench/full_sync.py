@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from harness import Home, free_address, homes, join, new_commons, say, wait_equal
+from harness import Home, count_of, free_address, homes, join, new_commons, say, wait_equal
 from p2pcommons.model.keys import grant_device
 from p2pcommons.model.kinds import EntryBody
 from p2pcommons.replica import open_replica
@@ -87,13 +87,13 @@ def watch(home: Home, commons: str, wanted: int, began: float) -> tuple[float, f
     first = 0.0
     with open_replica(home.path) as replica:
         while True:
-            row = replica.store.commons_row(bytes.fromhex(commons))
-            if row is not None and row.count > 1:
+            count = count_of(replica, commons)
+            if count > 1:
                 first = first or time.monotonic() - began
-                if row.count >= wanted:
+                if count >= wanted:
                     return first, time.monotonic() - began
             if time.monotonic() - began > SECONDS_MAX:
-                raise TimeoutError(f"{row} after {SECONDS_MAX} s")
+                raise TimeoutError(f"{count} of {wanted} after {SECONDS_MAX} s")
             time.sleep(0.02)
 
 

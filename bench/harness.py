@@ -15,12 +15,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from p2pcommons.replica import open_replica
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from p2pcommons.replica import Replica
 
 PROGRAM = Path(sys.executable).with_name("p2pcommons")
 COMMAND_SECONDS = 120.0
@@ -165,18 +169,33 @@ def wait_until(what: str, is_so: Callable[[], bool], timeout_s: float) -> float:
 
 
 def wait_equal(members: Sequence[Home], commons: str, timeout_s: float) -> tuple[float, int, str]:
-    """Wait until all homes have one count and fingerprint; seconds, count and fingerprint."""
+    """Wait until all homes have one count and fingerprint; seconds, count and fingerprint.
+
+    Counts are watched in this process, which costs the nodes next to nothing; the digests of the
+    program are asked for only when the counts are one.
+    """
     seen: list[tuple[int, str]] = []
+    with ExitStack() as opened:
+        replicas = [opened.enter_context(open_replica(home.path)) for home in members]
 
-    def equal() -> bool:
-        seen[:] = [home.digest(commons) for home in members]
-        return seen[0][0] > 0 and len(set(seen)) == 1
+        def equal() -> bool:
+            counts = {count_of(replica, commons) for replica in replicas}
+            if len(counts) != 1 or counts == {0}:
+                return False
+            seen[:] = [home.digest(commons) for home in members]
+            return len(set(seen)) == 1
 
-    try:
-        seconds = wait_until("all digests equal", equal, timeout_s)
-    except TimeoutError as error:
-        raise TimeoutError(f"{error}: {seen}") from error
+        try:
+            seconds = wait_until("all digests equal", equal, timeout_s)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}: {[home.digest(commons) for home in members]}") from error
     return seconds, *seen[0]
+
+
+def count_of(replica: Replica, commons: str) -> int:
+    """How many contributions of a commons a replica holds."""
+    row = replica.store.commons_row(bytes.fromhex(commons))
+    return 0 if row is None else row.count
 
 
 def free_address() -> str:
