@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from p2pcommons.tui.screens import browse, compose
+from p2pcommons.tui.widgets import preview
 from tests.tui import homes
 
 if TYPE_CHECKING:
@@ -30,3 +32,11 @@ def ana(tmp_path: Path) -> Paths:
 def garden(tmp_path: Path) -> Paths:
     """Ana with a commons of three people."""
     return homes.garden_home(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def quick_fingers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for fingers to rest: the pauses are for people."""
+    monkeypatch.setattr(browse, "TYPING_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(preview, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(compose, "PREVIEW_PAUSE_SECONDS", 0.001)

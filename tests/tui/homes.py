@@ -203,7 +203,7 @@ async def write(pilot: Pilot[int], text: str) -> None:
     """Put a text into what has the focus, as a terminal pastes it: quicker than keys."""
     pilot.app.post_message(events.Paste(text))
     # Longer than any pause after which the screens look again.
-    await pilot.pause(0.14)
+    await pilot.pause(0.01)
     await settled(pilot)
 
 

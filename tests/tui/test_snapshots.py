@@ -153,7 +153,7 @@ async def test_writing(garden: Paths, size: tuple[int, int], screens: SnapshotAs
         await press(pilot, "n")
         await write(pilot, "A solar oven for two")
         pilot.app.screen.query_one("#text", TextArea).text = OVEN
-        await pilot.pause(0.4)
+        await pilot.pause(0.02)
         await press(pilot, "ctrl+s")
         assert picture(pilot) == screens(name="compose")
         await press(pilot, "f9")

@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 TYPING_PAUSE_SECONDS = 0.12
 """A search starts when the fingers rest this long."""
 
-PREVIEW_PAUSE_SECONDS = 0.08
-"""The preview follows the cursor when it rests, not through every row of a held key."""
-
 TAGS_SHOWN_MAX = 30
 ALL = "all"
 START = "start"
