@@ -12,8 +12,9 @@ import trio
 
 from p2pcommons.errors import NetworkError
 from p2pcommons.net import hardening, limits
-from p2pcommons.net.hardening import WORKAROUNDS, LibraryLog
+from p2pcommons.net.hardening import WORKAROUNDS
 from p2pcommons.net.host import open_host
+from p2pcommons.net.journal import LibraryLog
 from raw_peer import DATA, RECONCILE, is_hangup, muxed, tcp, until_hung_up, varint
 
 from .hosts import ECHO, connect, host, says_back, seed, until

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+from contextlib import AsyncExitStack
 
 import pytest
 import trio
 
 from p2pcommons.errors import NetworkError
+from p2pcommons.net import limits as net_limits
+from p2pcommons.net import sleep
 from p2pcommons.net.events import PeerEvent
 from p2pcommons.net.host import open_host
 from p2pcommons.net.limits import HostLimits
@@ -154,6 +157,51 @@ async def test_host_that_is_cancelled_stops_at_once() -> None:
                     await trio.sleep_forever()
 
             nursery.start_soon(run)
+
+
+@pytest.mark.trio
+async def test_crowd_that_fills_the_house_keeps_nobody_out() -> None:
+    limits = HostLimits(connections_max=6, outbound_reserved=1)
+    async with host("alice", limits=limits) as alice, host("bob") as bob:
+        alice.keep(bob.peer_id)
+        await connect(bob, alice)
+        async with AsyncExitStack() as stack:
+            for _ in range(9):
+                await stack.enter_async_context(muxed(alice.addresses()[0]))
+            async with host("newcomer") as newcomer:
+                await connect(newcomer, alice)
+                assert await says_back(newcomer, alice)
+            assert await says_back(bob, alice)
+            assert len(alice.gate.held) <= 6
+
+
+@pytest.mark.trio
+async def test_peer_that_is_gone_is_noticed_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(net_limits, "PROBE_SECONDS", 0.3)
+    async with host("alice") as alice, host("bob") as bob:
+        await connect(bob, alice)
+        async with muxed(alice.addresses()[0], reads=False) as muxer:  # never answers a ping
+            await until(lambda: len(alice.connected_peers()) == 2)
+            await alice.probe()
+            await until(lambda: alice.connected_peers() == (bob.peer_id,))
+            assert muxer
+        assert await says_back(bob, alice)
+
+
+@pytest.mark.trio
+async def test_waking_up_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sleep, "LOOK_SECONDS", 0.01)
+    wall = iter([100.0, 100.1, 4000.0, *(4000.0 + each for each in range(1000))])
+    woke = trio.Event()
+
+    async def note() -> None:
+        woke.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sleep.watch_for_sleep, note, lambda: next(wall))
+        with trio.fail_after(5):
+            await woke.wait()
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.trio

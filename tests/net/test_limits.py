@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from p2pcommons.net.limits import BufferBudget, ConnectionGate, Handshake, HostLimits, TokenBucket
+from functools import partial
+
+from p2pcommons.net.limits import (
+    BufferBudget,
+    ConnectionGate,
+    Handshake,
+    Held,
+    HostLimits,
+    TokenBucket,
+)
 
 
 def test_full_house_of_handshakes_puts_out_the_oldest_of_the_busiest_address() -> None:
@@ -25,20 +34,42 @@ def test_full_house_of_handshakes_puts_out_the_oldest_of_the_busiest_address() -
 def test_blocks_end_by_themselves() -> None:
     gate = ConnectionGate(HostLimits())
     gate.block("eve", until=100.0)
-    assert gate.refusal("eve", "10.0.0.1", now=99.0) == "blocked"
-    assert gate.refusal("eve", "10.0.0.1", now=100.0) is None
+    assert gate.refusal("eve", "10.0.0.1", True, now=99.0) == "blocked"
+    assert gate.refusal("eve", "10.0.0.1", True, now=100.0) is None
     assert not gate.blocked
 
 
 def test_counts_return_to_nothing() -> None:
-    gate = ConnectionGate(HostLimits(connections_max=2))
-    gate.opened("a", "x")
-    gate.opened("b", "x")
-    assert gate.refusal("c", "y", now=0.0) == "too many connections"
-    gate.closed("a", "x")
-    gate.closed("b", "x")
+    gate = ConnectionGate(HostLimits())
+    for key in (1, 2):
+        gate.opened(key, Held("bob", "x", is_inbound=True, evict=lambda: None))
+    assert gate.by_peer == {"bob": 2}
+    for key in (1, 2, 2):
+        gate.closed(key)
+    assert not gate.held
     assert not gate.by_peer
     assert not gate.by_address
+
+
+def test_full_house_gives_up_the_oldest_of_the_busiest_address_and_no_friend() -> None:
+    gate = ConnectionGate(HostLimits(connections_max=6, outbound_reserved=2))
+    evicted: list[str] = []
+    gate.kept.add("friend")
+    for key, (peer_id, address) in enumerate(
+        [("friend", "x"), ("eve1", "x"), ("bob", "y"), ("eve2", "x")]
+    ):
+        gate.opened(key, Held(peer_id, address, True, partial(evicted.append, peer_id)))
+    assert gate.refusal("newcomer", "z", True, now=0.0) is None
+    assert evicted == ["eve1"]
+    gate.opened(9, Held("newcomer", "z", True, lambda: None))
+    assert gate.refusal("we dial", "z", False, now=0.0) is None
+
+
+def test_house_full_of_friends_takes_nobody_in() -> None:
+    gate = ConnectionGate(HostLimits(connections_max=1, outbound_reserved=0))
+    gate.kept.add("friend")
+    gate.opened(1, Held("friend", "x", is_inbound=True, evict=lambda: None))
+    assert gate.refusal("eve", "y", True, now=0.0) == "too many connections"
 
 
 def test_streams_are_counted_for_each_peer_and_for_all() -> None:

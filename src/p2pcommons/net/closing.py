@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 import trio
 
+from p2pcommons.net.journal import paced_logger
 from p2pcommons.net.library import LIBRARY_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-log = logging.getLogger(__name__)
+log = paced_logger(__name__)
 
 CLOSE_SECONDS = 1.0
 

@@ -5,7 +5,6 @@ Message id: SHA-256 of the data. Reconciliation brings what gossip lost.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from p2pcommons.net.host import only_error
+from p2pcommons.net.journal import paced_logger
 from p2pcommons.net.library import background_trio_service
 from p2pcommons.net.pubsub import DATA_BYTES_MAX, AnonymousPubsub, AnonymousRouter, Verdict
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Gossip", "GossipMessage", "Verdict", "open_gossip"]
 
-log = logging.getLogger(__name__)
+log = paced_logger(__name__)
 
 INBOX_MESSAGES_MAX = 4096
 INBOX_BYTES_MAX = 8 * 1024 * 1024

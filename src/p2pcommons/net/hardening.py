@@ -1,7 +1,7 @@
 """Workarounds for libp2p 0.8.1, each with its reason; without them any remote peer ends the node.
 
 They replace private parts of the library, so the version is checked first. `tests/net` has a test
-for each that fails without it; docs/decisions/0001-libp2p-hardening.md tells how each was found.
+for each that fails without it; docs/decisions/0003-libp2p-hardened-from-outside.md tells the whole.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import importlib.metadata
 import logging
 import socket
 import sys
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,15 +29,22 @@ from libp2p.utils.varint import read_varint_prefixed_bytes_limited
 
 from p2pcommons.errors import NetworkError
 from p2pcommons.net import limits
-from p2pcommons.net.limits import TokenBucket
+from p2pcommons.net.journal import catch_libraries, paced_logger
 from p2pcommons.net.muxer import GuardedStream, GuardedYamux
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-log = logging.getLogger(__name__)
+resource: Any
+try:
+    import resource
+except ImportError:  # Windows has no such limit
+    resource = None
+
+log = paced_logger(__name__)
 
 LIBP2P_VERSION = "0.8.1"
+FILES_MIN = 2048
 THREADS_MAX = 8
 """Worker threads of the node's event loop; 40 in trio, more than two cores have a use for."""
 
@@ -249,23 +255,6 @@ WORKAROUNDS: tuple[Workaround, ...] = (
 )
 
 
-class LibraryLog(logging.Handler):
-    """Hands what libp2p logs to our log, one level down and at a bounded rate."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._bucket = TokenBucket(limits.LOG_LINES_PER_SECOND, limits.LOG_LINES_BURST)
-        self._log = logging.getLogger("p2pcommons.libp2p")
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Pass one record on; its first line, shortened, since peers choose much of the text."""
-        if not self._bucket.take(1, time.monotonic()):
-            return
-        text = record.getMessage().split("\n", 1)[0][:300]
-        level = logging.INFO if record.levelno >= logging.ERROR else logging.DEBUG
-        self._log.log(level, "%s: %s", record.name, text)
-
-
 def check_version() -> None:
     """Refuse any other version of the library than the one these workarounds were made for.
 
@@ -285,20 +274,28 @@ def apply() -> None:
     check_version()
     for workaround in WORKAROUNDS:
         workaround.apply()
-    for name in ("libp2p", "trio", "zeroconf", "multiaddr"):
-        logger = logging.getLogger(name)
-        logger.propagate = False
-        if not any(isinstance(handler, LibraryLog) for handler in logger.handlers):
-            logger.handlers[:] = [LibraryLog()]
+    catch_libraries()
+
+
+_settled: list[bool] = []
 
 
 def settle_process() -> None:
-    """Tune this process for a node; call once, inside trio, after the imports are done.
+    """Tune this process for a node, inside trio; only the first call does the slow part.
 
     The library leaves some hundred thousand objects that the garbage collector walks again and
     again (3 % of all samples while syncing), and trio would start 40 threads where two cores are.
+    Some systems allow 256 open files, fewer than the connections that we allow.
     """
+    trio.to_thread.current_default_thread_limiter().total_tokens = THREADS_MAX
+    if _settled:
+        return
+    _settled.append(True)
+    if resource is not None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = FILES_MIN if hard == resource.RLIM_INFINITY else min(FILES_MIN, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    trio.to_thread.current_default_thread_limiter().total_tokens = THREADS_MAX

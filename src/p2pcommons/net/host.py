@@ -6,7 +6,6 @@ never the host.
 
 from __future__ import annotations
 
-import logging
 import socket
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -21,6 +20,7 @@ from p2pcommons.net.dialing import DialReport, dial_all
 from p2pcommons.net.events import PeerEvent, PeerEvents
 from p2pcommons.net.frames import FrameStream
 from p2pcommons.net.interfaces import WILDCARDS, expand_wildcards, ip_of
+from p2pcommons.net.journal import paced_logger
 from p2pcommons.net.library import (
     LIBRARY_ERRORS,
     INotifee,
@@ -33,13 +33,14 @@ from p2pcommons.net.library import (
     make_host,
     read_peer_id,
 )
-from p2pcommons.net.limits import BufferBudget, ConnectionGate, Handshake, HostLimits
+from p2pcommons.net.limits import BufferBudget, ConnectionGate, Handshake, Held, HostLimits
+from p2pcommons.net.sleep import watch_for_sleep
 from p2pcommons.net.sockets import host_key, why_not
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
-log = logging.getLogger(__name__)
+log = paced_logger(__name__)
 
 REFUSAL_SECONDS = 0.1
 
@@ -80,7 +81,6 @@ class Host:
         self._events = PeerEvents()
         self.events: trio.MemoryReceiveChannel[PeerEvent] = self._events.channel
         self._known: set[str] = set()
-        self._counted: dict[int, tuple[str, str]] = {}
         self._protocol_streams: Counter[tuple[str, str]] = Counter()
         self._inner_add_conn = self._swarm.add_conn
         self._swarm.gate = self.gate
@@ -221,6 +221,14 @@ class Host:
         self.gate.block(peer_id, trio.current_time() + seconds)
         await self.disconnect(peer_id)
 
+    def keep(self, peer_id: str) -> None:
+        """Do not give up connections with this peer when others want in."""
+        self.gate.kept.add(peer_id)
+
+    def release(self, peer_id: str) -> None:
+        """Treat this peer like any other again."""
+        self.gate.kept.discard(peer_id)
+
     def unblock(self, peer_id: str) -> None:
         """Let a blocked peer come again."""
         self.gate.unblock(peer_id)
@@ -258,25 +266,21 @@ class Host:
         """Take a connection that has shaken hands, or refuse it."""
         peer_id = str(muxed.peer_id)
         address = host_key(muxed.get_remote_address())
-        refusal = self.gate.refusal(peer_id, address, trio.current_time())
+        is_inbound = direction != "outbound"
+        refusal = self.gate.refusal(peer_id, address, is_inbound, trio.current_time())
         if peer_id == self.peer_id:
             refusal = "that is this node"
         if refusal is not None:
             with trio.move_on_after(CLOSE_SECONDS):
                 await muxed.secured_conn.close()
             raise SwarmException(f"refused: {refusal}")
-        self.gate.opened(peer_id, address)
-        self._counted[id(muxed)] = (peer_id, address)
+        held = Held(peer_id, address, is_inbound, lambda: muxed.abort("making room for others"))
+        self.gate.opened(id(muxed), held)
         try:
             return await self._inner_add_conn(muxed, direction)
         except BaseException:
-            self._uncount(muxed)
+            self.gate.closed(id(muxed))
             raise
-
-    def _uncount(self, muxed: Any) -> None:
-        counted = self._counted.pop(id(muxed), None)
-        if counted is not None:
-            self.gate.closed(*counted)
 
     # Events
 
@@ -288,7 +292,7 @@ class Host:
 
     def note_disconnection(self, muxed: Any) -> None:
         """A connection is gone; told by the swarm."""
-        self._uncount(muxed)
+        self.gate.closed(id(muxed))
         peer_id = str(muxed.peer_id)
         if self.on_connection_lost is not None:
             self.on_connection_lost(peer_id)
@@ -300,7 +304,17 @@ class Host:
 
     async def run(self) -> None:
         """Do what goes on beside everything else; as long as the host is open."""
-        await self._events.pump()
+        tasks: Any
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(self._events.pump)
+            tasks.start_soon(watch_for_sleep, self.probe)
+
+    async def probe(self) -> None:
+        """Ping every peer now; connections that do not answer within seconds are given up."""
+        tasks: Any
+        async with trio.open_nursery() as tasks:
+            for connection in self._swarm.get_connections():
+                tasks.start_soon(connection.muxed_conn.probe)
 
     async def listen(self, addresses: Sequence[str]) -> None:
         """Listen on all of the addresses.
@@ -341,6 +355,7 @@ async def open_host(
         NetworkError: wrong version of the library, or it cannot listen on an address.
     """
     hardening.apply()
+    hardening.settle_process()
     host = Host(key_seed, limits or HostLimits())
     try:
         manager: Any

@@ -7,7 +7,6 @@ zeroconf blocks for seconds and calls back on a thread of its own; both stay ins
 from __future__ import annotations
 
 import ipaddress
-import logging
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from zeroconf._exceptions import Error as ZeroconfError
 from p2pcommons.errors import NetworkError
 from p2pcommons.net.dialing import clean_address
 from p2pcommons.net.interfaces import ip_of, is_loopback
+from p2pcommons.net.journal import paced_logger
 from p2pcommons.net.library import read_peer_id
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from zeroconf import RecordUpdate
 
-log = logging.getLogger(__name__)
+log = paced_logger(__name__)
 
 SERVICE_TYPE = "_p2pcommons._udp.local."
 """As libp2p's `_p2p._udp.local.`, with the same TXT records, but for these nodes alone."""

@@ -42,6 +42,9 @@ PING_INTERVAL_SECONDS = 15.0
 SILENCE_SECONDS_MAX = 45.0
 """A connection on which nothing arrives, though asked, is dead after this (sleep, pulled cable)."""
 
+PROBE_SECONDS = 3.0
+"""After a sleep each peer has this long to show that it is still there."""
+
 HALF_CLOSED_SECONDS_MAX = 60.0
 """A stream that we closed and the other side did not is forgotten after this time."""
 
@@ -57,6 +60,8 @@ class HostLimits:
     """Limits of one host. The defaults suit a laptop; tests lower them."""
 
     connections_max: int = 256
+    outbound_reserved: int = 64
+    """Of these, for peers that we dial: a crowd that comes in must not keep us from our friends."""
     connections_per_address_max: int = 64
     """Several people behind one router, or several nodes on one machine, share an address."""
     connections_per_peer_max: int = 4
@@ -117,12 +122,25 @@ class Handshake:
     evict: Callable[[], None]
 
 
+@dataclass(eq=False, slots=True)
+class Held:
+    """A connection that has shaken hands; `evict` ends it."""
+
+    peer_id: str
+    address: str
+    is_inbound: bool
+    evict: Callable[[], None]
+
+
 @dataclass(slots=True)
 class ConnectionGate:
     """Decides which inbound sockets may shake hands and which connections may stay."""
 
     limits: HostLimits
     handshakes: OrderedDict[int, Handshake] = field(default_factory=OrderedDict[int, Handshake])
+    held: OrderedDict[int, Held] = field(default_factory=OrderedDict[int, Held])
+    kept: set[str] = field(default_factory=set[str])
+    """Peers whose connections are not given up for those of others."""
     by_address: Counter[str] = field(default_factory=Counter[str])
     by_peer: Counter[str] = field(default_factory=Counter[str])
     streams: Counter[str] = field(default_factory=Counter[str])
@@ -147,29 +165,54 @@ class ConnectionGate:
         """The handshake is over, however it went."""
         self.handshakes.pop(id(handshake), None)
 
-    def refusal(self, peer_id: str, address: str, now: float) -> str | None:
-        """Why a connection that has shaken hands may not stay; None when it may."""
+    def refusal(self, peer_id: str, address: str, is_inbound: bool, now: float) -> str | None:
+        """Why a connection that has shaken hands may not stay; None when it may.
+
+        When the house is full an inbound connection may push out another one.
+        """
         if self.is_blocked(peer_id, now):
             return "blocked"
-        if self.by_peer.total() >= self.limits.connections_max:
-            return "too many connections"
         if self.by_peer[peer_id] >= self.limits.connections_per_peer_max:
             return "too many connections of this peer"
         if self.by_address[address] >= self.limits.connections_per_address_max:
             return "too many connections from this address"
-        return None
+        room = self.limits.connections_max
+        if is_inbound:
+            room -= self.limits.outbound_reserved
+        if len(self.held) < room or self._make_room():
+            return None
+        return "too many connections"
 
-    def opened(self, peer_id: str, address: str) -> None:
-        """Count a connection that stays."""
-        self.by_peer[peer_id] += 1
-        self.by_address[address] += 1
+    def _make_room(self) -> bool:
+        """End the oldest inbound connection of the address that has the most, if any may end."""
+        idle = [
+            (key, each)
+            for key, each in self.held.items()
+            if each.is_inbound and each.peer_id not in self.kept
+        ]
+        if not idle:
+            return False
+        busiest, _ = Counter(each.address for _, each in idle).most_common(1)[0]
+        key, given_up = next((key, each) for key, each in idle if each.address == busiest)
+        self.closed(key)
+        given_up.evict()
+        return True
 
-    def closed(self, peer_id: str, address: str) -> None:
-        """Stop counting a connection."""
-        for counter, key in ((self.by_peer, peer_id), (self.by_address, address)):
-            counter[key] -= 1
-            if counter[key] <= 0:
-                del counter[key]
+    def opened(self, key: int, held: Held) -> None:
+        """Count a connection that stays, under a key of the caller's."""
+        self.held[key] = held
+        self.by_peer[held.peer_id] += 1
+        self.by_address[held.address] += 1
+
+    def closed(self, key: int) -> None:
+        """Stop counting a connection; a second time changes nothing."""
+        held = self.held.pop(key, None)
+        if held is None:
+            return
+        for counter, name in ((self.by_peer, held.peer_id), (self.by_address, held.address)):
+            counter[name] -= 1
+            if counter[name] <= 0:
+                del counter[name]
 
     def begin_stream(self, peer_id: str) -> bool:
         """Count an inbound stream; False: reset it."""

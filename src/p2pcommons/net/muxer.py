@@ -5,7 +5,6 @@ Subclasses of the library's classes; `hardening.py` puts them in place and tells
 
 from __future__ import annotations
 
-import logging
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +14,13 @@ from libp2p.stream_muxer.yamux import yamux
 from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
 from p2pcommons.net import limits
+from p2pcommons.net.journal import paced_logger
 from p2pcommons.net.limits import BufferBudget, TokenBucket
 
 if TYPE_CHECKING:
     from libp2p.abc import IMuxedStream
 
-log = logging.getLogger(__name__)
+log = paced_logger(__name__)
 
 _HEADER = struct.Struct(yamux.YAMUX_HEADER_FORMAT)
 _REPLY_FLAGS = yamux.FLAG_ACK | yamux.FLAG_RST
@@ -60,6 +60,7 @@ class GuardedYamux(Yamux):
         self._replies = TokenBucket(limits.REPLIES_PER_SECOND, limits.REPLIES_BURST)
         self._buffered_bytes = 0
         self._heard_at = 0.0
+        self._is_probing = False
 
     @property
     def budget(self) -> BufferBudget | None:
@@ -108,7 +109,13 @@ class GuardedYamux(Yamux):
             # connection itself.
             with trio.move_on_after(limits.WRITE_SECONDS_MAX) as scope:
                 scope.shield = True
-                await self.secured_conn.write(data)
+                try:
+                    await self.secured_conn.write(data)
+                except Exception:
+                    # The library goes on reading what the other side left behind, one frame each
+                    # 10 ms, and the connection looks alive for minutes.
+                    self.abort("the other side has hung up")
+                    raise
             if scope.cancelled_caught:
                 self.abort("it took nothing for too long")
                 raise ConnectionClosedError("write timed out")
@@ -145,24 +152,39 @@ class GuardedYamux(Yamux):
                 return stream
             await stream.reset()
 
+    async def probe(self) -> None:
+        """Ping now; end the connection when no answer comes within seconds."""
+        answered = trio.Event()
+        with trio.move_on_after(limits.PROBE_SECONDS):
+            self._is_probing = True
+            await self._ping(answered)
+            await answered.wait()
+        self._is_probing = False
+        if not answered.is_set() and not self.event_shutting_down.is_set():
+            self.abort("no answer to a probe")
+
+    async def _ping(self, answered: trio.Event) -> None:
+        self._ping_id += 1
+        self._ping_event = answered
+        self._ping_sent_time = trio.current_time()
+        header = _HEADER.pack(0, yamux.TYPE_PING, yamux.FLAG_SYN, 0, self._ping_id)
+        try:
+            await self._write_frame(header)
+        except (ConnectionClosedError, OSError):
+            return
+
     async def _measure_rtt_loop(self) -> None:
         """Ping now and then; a connection that stays silent all the same is dead."""
         await trio.sleep(0.5)
         while not self.event_shutting_down.is_set():
-            self._ping_id += 1
-            self._ping_event = trio.Event()
-            self._ping_sent_time = trio.current_time()
-            header = _HEADER.pack(0, yamux.TYPE_PING, yamux.FLAG_SYN, 0, self._ping_id)
-            try:
-                await self._write_frame(header)
-            except (ConnectionClosedError, OSError):
-                return
-            with trio.move_on_after(limits.PING_INTERVAL_SECONDS):
-                await self._ping_event.wait()
-                self._heard_at = trio.current_time()
+            if not self._is_probing:
+                answered = trio.Event()
+                await self._ping(answered)
+                with trio.move_on_after(limits.PING_INTERVAL_SECONDS):
+                    await answered.wait()
+                    self._heard_at = trio.current_time()
             if trio.current_time() - self._heard_at > limits.SILENCE_SECONDS_MAX:
                 self.abort("silent for too long")
-                return
             with trio.move_on_after(limits.PING_INTERVAL_SECONDS):
                 await self.event_shutting_down.wait()
 

@@ -6,7 +6,6 @@ library's. A neighbour's words reach the library only after they were counted an
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import OrderedDict
 from enum import Enum
@@ -19,12 +18,13 @@ from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
 
 from p2pcommons.net.gossip_caches import ContentCache, Neighbour, SeenIds, message_id
+from p2pcommons.net.journal import paced_logger
 from p2pcommons.net.library import LIBRARY_ERRORS, read_peer_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-log = logging.getLogger(__name__)
+log = paced_logger(__name__)
 
 PROTOCOL = "/meshsub/1.1.0"
 DEGREE, DEGREE_LOW, DEGREE_HIGH = 6, 4, 12
