@@ -13,9 +13,12 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROGRAM = Path(sys.executable).with_name("p2pcommons")
 SECONDS_MAX = 60.0
@@ -162,9 +165,12 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 @pytest.fixture
-def ana(begun: Home, tmp_path: Path) -> Home:
-    """A home of Ana's own, with one commons and no entry."""
-    return begun.copy(tmp_path / "ana")
+def ana(begun: Home, tmp_path: Path) -> Iterator[Home]:
+    """A home of Ana's own, with one commons and no entry; its node is stopped at the end."""
+    home = begun.copy(tmp_path / "ana")
+    yield home
+    if (home.path / "node.sock").exists():
+        home("node", "stop")
 
 
 @pytest.fixture(scope="session")
