@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import struct
+from types import SimpleNamespace
 from typing import Any
 
 import trio
+from Crypto.Util.asn1 import DerSequence
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.x25519 import create_new_key_pair as create_new_x25519_key_pair
 from libp2p.io.trio import TrioTCPStream
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID  # pyright: ignore[reportMissingTypeStubs]
+from libp2p.security.noise.patterns import PatternXX
 
 from raw_peer import (
     ACK,
@@ -132,33 +135,41 @@ async def short_and_silent_in_noise(address: str) -> None:
 @attack
 async def bad_noise_identity(address: str) -> None:
     """A correct handshake with a payload that is none, or signed by nobody."""
-    from libp2p.security.noise.messages import NoiseHandshakePayload
-    from libp2p.security.noise.patterns import PatternXX
+    for payload in (b"", b"\xff" * 50, b"\x0a\x04\x08\x01\x12\x00", os.urandom(3000)):
+        await present(address, payload)
 
-    payloads = (b"", b"\xff" * 50, b"\x0a\x04\x08\x01\x12\x00", os.urandom(3000))
-    for payload in payloads:
-        keys = create_new_key_pair(os.urandom(32))
-        static = create_new_x25519_key_pair().private_key
-        pattern = PatternXX(ID.from_pubkey(keys.public_key), keys.private_key, static)
 
-        class Bad(NoiseHandshakePayload):
-            content = payload
+async def present(address: str, payload: bytes) -> None:
+    """Shake hands with these bytes as the proof of who we are."""
+    keys = create_new_key_pair(os.urandom(32))
+    static = create_new_x25519_key_pair().private_key
+    pattern = PatternXX(ID.from_pubkey(keys.public_key), keys.private_key, static)
+    proof: Any = SimpleNamespace(serialize=lambda: payload)
+    setattr(pattern, "make_handshake_payload", lambda: proof)  # noqa: B010
+    async with tcp(address) as stream:
+        raw = RawConnection(TrioTCPStream(stream), True)
+        await select(raw, "/noise")
+        try:
+            await pattern.handshake_outbound(raw, ID.from_string(peer_of(address)))
+            await until_hung_up(stream, 0.5)
+        except Exception as error:
+            if not is_hangup(error):
+                raise
 
-            def serialize(self) -> bytes:
-                return self.content
 
-        real = pattern.make_handshake_payload()
-        bad: Any = Bad(real.id_pubkey, real.id_sig)
-        setattr(pattern, "make_handshake_payload", lambda bad=bad: bad)  # noqa: B010
-        async with tcp(address) as stream:
-            raw = RawConnection(TrioTCPStream(stream), True)
-            await select(raw, "/noise")
-            try:
-                await pattern.handshake_outbound(raw, ID.from_string(peer_of(address)))
-                await until_hung_up(stream, 0.5)
-            except Exception as error:
-                if not is_hangup(error):
-                    raise
+@attack
+async def costly_identity(address: str) -> None:
+    """A private RSA key as identity: reading it, the library looks whether its primes are prime."""
+    p, q = 2**4253 - 1, 2**4423 - 1
+    d = pow(65537, -1, (p - 1) * (q - 1))
+    der = DerSequence([0, p * q, 65537, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p)]).encode()
+    key = bytes([8, 0, 0x12]) + varint(len(der)) + der
+    payload = bytes([0x0A]) + varint(len(key)) + key + b"\x12\x01x"
+
+    async def one() -> None:
+        await present(address, payload)
+
+    await times(10, 10, one)
 
 
 @attack

@@ -104,13 +104,13 @@ async def select(connection: Any, protocol: str) -> None:
 
 
 @asynccontextmanager
-async def secured(address: str, seed: bytes | None = None) -> AsyncGenerator[tuple[Any, Any]]:
+async def secured(address: str, keys: Any = None) -> AsyncGenerator[tuple[Any, Any]]:
     """TCP and Noise with a fresh identity: the raw TCP stream and the secured connection."""
     async with tcp(address) as stream:
         raw = RawConnection(TrioTCPStream(stream), True)
         await select(raw, "/noise")
-        keys = create_new_key_pair(seed or os.urandom(32))
-        noise = NoiseTransport(keys, noise_privkey=create_new_x25519_key_pair().private_key)
+        identity = keys or create_new_key_pair(os.urandom(32))
+        noise = NoiseTransport(identity, noise_privkey=create_new_x25519_key_pair().private_key)
         yield stream, await noise.secure_outbound(raw, ID.from_string(peer_of(address)))
 
 

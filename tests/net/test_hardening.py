@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+from libp2p.crypto.rsa import create_new_key_pair as rsa_key_pair
+from libp2p.exceptions import BaseLibp2pError
 
 from p2pcommons.errors import NetworkError
 from p2pcommons.net import hardening, limits
 from p2pcommons.net.hardening import WORKAROUNDS
 from p2pcommons.net.host import open_host
 from p2pcommons.net.journal import LibraryLog
-from raw_peer import DATA, RECONCILE, is_hangup, muxed, tcp, until_hung_up, varint
+from raw_peer import DATA, RECONCILE, is_hangup, muxed, secured, select, tcp, until_hung_up, varint
 
 from .hosts import ECHO, connect, host, says_back, seed, until
 
@@ -150,6 +152,19 @@ async def _a_stranger_does_not_choose_how_much_is_read() -> bool:
         with trio.move_on_after(1) as scope:
             await until_hung_up(stream, 5)
         return not scope.cancelled_caught
+
+
+@shows("ed25519-alone")
+async def _an_identity_that_is_costly_to_read_is_not_read() -> bool:
+    async with host("alice") as alice, secured(alice.addresses()[0], rsa_key_pair(1024)) as pair:
+        stream, connection = pair
+        refused = False
+        with trio.move_on_after(2):
+            try:
+                await select(connection, "/yamux/1.0.0")
+            except BaseLibp2pError:
+                refused = True
+        return refused and stream is not None
 
 
 @shows("own-port-alone")

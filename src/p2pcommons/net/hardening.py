@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import trio
+from libp2p.crypto import serialization
+from libp2p.crypto.ed25519 import Ed25519PublicKey
+from libp2p.crypto.keys import KeyType
 from libp2p.io.trio import TrioTCPStream
 from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.connection import swarm_connection
@@ -79,6 +82,8 @@ class Workaround:
         if self.name in _originals:
             setattr(self.owner, self.attribute, _originals[self.name])
 
+
+_KEY_KINDS = {KeyType.Ed25519.value: Ed25519PublicKey.from_bytes}
 
 _originals: dict[str, Any] = {}
 
@@ -222,6 +227,14 @@ WORKAROUNDS: tuple[Workaround, ...] = (
         _read_line,
         "Before any key is exchanged a peer names the length of the line that is read next, up to "
         "2^64; other than ASCII raises UnicodeDecodeError past the handlers.",
+    ),
+    Workaround(
+        "ed25519-alone",
+        serialization,
+        "key_type_to_public_key_deserializer",
+        _KEY_KINDS,
+        "A stranger's identity may be an RSA key of 60 kB, or a private one, whose import tests "
+        "its primes: a third of a second in which nothing else runs, for each handshake.",
     ),
     Workaround(
         "own-port-alone",
