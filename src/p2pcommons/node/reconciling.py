@@ -238,6 +238,8 @@ class Reconciling:
             self._tasks.start_soon(self.on_shared, peer_id)
         if driver.received:
             self.soon(PASS_ON_SECONDS, besides=peer_id)
+            # What has just come is in no snapshot yet that was found equal.
+            self.soon_with(peer_id, CONFIRM_SECONDS)
         results = [peer.exchange(commons).result for commons in peer.shared or ()]
         outcomes = [None if result is None else result.outcome for result in results]
         if driver.ended is EndReason.COMPLETE and all(

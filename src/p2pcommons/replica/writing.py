@@ -28,7 +28,7 @@ from p2pcommons.model.kinds import (
     WithdrawBody,
     encode_body,
 )
-from p2pcommons.model.limits import PARENTS_MAX, SALT_BYTES, TITLE_CHARS_MAX
+from p2pcommons.model.limits import PARENTS_MAX, SALT_BYTES
 from p2pcommons.replica.base import ReplicaBase
 from p2pcommons.replica.records import Added, Edited
 
@@ -323,4 +323,4 @@ def title_for(title: str | None, url: str | None, text: str) -> str:
     first = next((line.strip(" #\t") for line in text.splitlines() if line.strip(" #\t")), "")
     if not first:
         raise UserError("an entry needs a title, an address or a text")
-    return first[:TITLE_CHARS_MAX]
+    return first
