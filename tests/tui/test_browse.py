@@ -13,7 +13,7 @@ from p2pcommons.tui.screens.reader import Reader
 from p2pcommons.tui.widgets.bars import StatusLine
 from p2pcommons.tui.widgets.entry_list import EntryList
 from p2pcommons.tui.widgets.reader_view import ReaderView
-from tests.tui.homes import NARROW, NOW, press, running, screen_text, settled, write
+from tests.tui.homes import NARROW, NOW, press, running, screen_text, settled, told, write
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
@@ -38,6 +38,13 @@ async def test_the_first_run_asks_one_thing_and_opens_the_product(empty: Paths) 
         for offer in ("Start a commons", "Paste an invite", "Open the handbook"):
             assert offer in shown
         assert "24 words not confirmed" in shown
+        await press(pilot, "enter")
+        await write(pilot, "Garden")
+        await press(pilot, "enter", "enter", "n")
+        await write(pilot, "Compost")
+        await press(pilot, "f9")
+        assert "signed as ana~" in told(pilot), "every lane knows the name by now"
+        await press(pilot, "escape", "escape")
     with open_replica(empty) as replica:
         assert replica.require_identity().name == "ana"
 

@@ -58,6 +58,7 @@ class CommonsApp(App[int]):
     TITLE = "p2pcommons"
     COMMANDS: ClassVar = {*App.COMMANDS, CommonsProvider, TagProvider}
     ENABLE_COMMAND_PALETTE = True
+    NOTIFICATION_TIMEOUT = 3
 
     CSS = """
     ToastRack { margin-bottom: 3; }

@@ -42,11 +42,15 @@ class CommonsLine:
 
 @dataclass(frozen=True, slots=True)
 class Tagger:
-    """A tag on an entry and the people who put it there; `mine` when I am among them."""
+    """A tag on an entry and the people who put it there; `mine` when I am among them.
+
+    `others` are the people without me.
+    """
 
     tag: str
     people: tuple[str, ...]
     mine: bool
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

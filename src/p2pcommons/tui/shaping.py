@@ -73,6 +73,9 @@ def entry_page(replica: Replica, commons: bytes, entry: bytes) -> EntryPage:
             tag,
             tuple(display_name(person.name, person.author) for person in people),
             any(person.author == me for person in people),
+            tuple(
+                display_name(person.name, person.author) for person in people if person.author != me
+            ),
         )
         for tag, people in detail.taggers
     )

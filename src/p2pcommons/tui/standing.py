@@ -24,6 +24,8 @@ def standing(
 ) -> Standing:
     """Everything the status line says."""
     level, sentence = network_sentence(status, mode, now)
+    if not overview.commons and not status.running and mode != "off":
+        sentence = "the network waits for the first commons"
     shown = overview.find(selected)
     if shown is None and len(overview.commons) == 1:
         shown = overview.commons[0]

@@ -11,41 +11,30 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from p2pcommons.errors import P2PCommonsError
-from p2pcommons.tui import shaping, wording
+from p2pcommons.tui import shaping
 from p2pcommons.tui.command import command
 from p2pcommons.tui.messages import SelectedCommons
-from p2pcommons.tui.screens.dialog import words
-from p2pcommons.tui.screens.entry_actions import EntryActions
-from p2pcommons.tui.screens.welcome import Welcome, list_is_empty
-from p2pcommons.tui.widgets.choice_list import Choice, ChoiceList
+from p2pcommons.tui.screens.browse_panes import ALL, START, BrowsePanes
+from p2pcommons.tui.screens.welcome import Welcome
+from p2pcommons.tui.widgets.choice_list import ChoiceList
 from p2pcommons.tui.widgets.entry_list import EntryList
-from p2pcommons.tui.widgets.field import Field
 from p2pcommons.tui.widgets.preview import Preview
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterable
-
-    from textual.widget import Widget
 
     from p2pcommons.replica import Replica
     from p2pcommons.store import Facets
-    from p2pcommons.tui.context import Context
     from p2pcommons.tui.records import EntryLine
 
 TYPING_PAUSE_SECONDS = 0.12
 """A search starts when the fingers rest this long."""
 
-TAGS_SHOWN_MAX = 30
-ALL = "all"
-START = "start"
 
-
-class Browse(EntryActions):
+class Browse(BrowsePanes):
     """The main screen."""
 
     AUTO_FOCUS = "EntryList"
@@ -85,62 +74,6 @@ class Browse(EntryActions):
         "entry.copy",
     )
 
-    DEFAULT_CSS = """
-    Browse #panes { height: 1fr; }
-    Browse #side { width: 27; border-right: solid $line; padding-top: 1; }
-    Browse #side ChoiceList { height: auto; }
-    Browse #commons { max-height: 12; margin-bottom: 1; }
-    Browse #tags { height: 1fr; }
-    Browse #middle { width: 1fr; }
-    Browse #search { height: 1; background: $surface; margin-top: 0; }
-    Browse #query { width: 1fr; border: none; padding: 0 0; background: $surface; }
-    Browse #slash { width: 3; color: $accent; background: $surface; }
-    Browse #total { width: auto; color: $muted; background: $surface; padding: 0 1; }
-    Browse EntryList { height: 1fr; }
-    Browse Welcome { height: 1fr; }
-    Browse Preview { width: 45; border-left: solid $line; }
-    Browse.-narrow #side {
-        display: none; layer: drawer; dock: left; width: 32; height: 100%; background: $surface;
-    }
-    Browse.-narrow.-drawer #side { display: block; }
-    Browse.-narrow #panes { layout: vertical; layers: base drawer; }
-    Browse.-narrow #middle { height: 1fr; }
-    Browse.-narrow Preview {
-        width: 1fr; height: 5; padding: 0; border-left: none; border-top: solid $line;
-    }
-    Browse.-narrow Preview #preview-title, Browse.-narrow Preview #preview-tags { display: none; }
-    Browse.-narrow Preview #preview-meta { max-height: 1; }
-    Browse.-narrow Preview ReaderView { margin: 0; scrollbar-size-vertical: 0; }
-    """
-
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self._commons: bytes | None = None
-        self._tags: tuple[str, ...] = ()
-        self._query = ""
-        self._place_before: tuple[int, int] | None = None
-        self._looked = False
-        self._nothing_under_cursor = True
-
-    def body(self) -> Iterable[Widget]:
-        """Side, list and preview."""
-        glyphs = self.context.glyphs
-        side = Vertical(
-            words("COMMONS", "heading"),
-            ChoiceList(glyphs=glyphs, widget_id="commons"),
-            words("TAGS", "heading"),
-            ChoiceList(glyphs=glyphs, widget_id="tags"),
-            id="side",
-        )
-        search = Horizontal(
-            words(" / ", widget_id="slash"),
-            Field(id="query", compact=True, placeholder="search: words  #tag  by:name  -not"),
-            words("", widget_id="total"),
-            id="search",
-        )
-        middle = Vertical(search, EntryList(self.context.now, glyphs), Welcome(glyphs), id="middle")
-        yield Horizontal(side, middle, Preview(self.context), id="panes")
-
     def on_mount(self) -> None:
         """Read what is there."""
         self.query_one(Welcome).display = False
@@ -161,29 +94,6 @@ class Browse(EntryActions):
         if self.is_mounted:
             self._show_commons()
             self._show_emptiness()
-
-    def _show_commons(self) -> None:
-        overview = self.context.news.overview
-        total = sum(line.entries for line in overview.commons)
-        choices = [
-            Choice(ALL, "All of them", f"{total:,}", chosen=self._commons is None),
-            *(
-                Choice(
-                    line.commons.hex(),
-                    line.title,
-                    f"{line.entries:,}",
-                    chosen=line.commons == self._commons,
-                )
-                for line in overview.commons
-            ),
-            Choice(START, "+ start or join", look="quiet"),
-        ]
-        if not overview.commons:
-            choices = choices[1:]
-        if len(overview.commons) == 1:
-            only = overview.commons[0]
-            choices[:2] = [Choice(ALL, only.title, f"{only.entries:,}", chosen=True)]
-        self.query_one("#commons", ChoiceList).set_choices(choices)
 
     @command("select")
     async def _select(self, *, keep_place: bool = False, pause: float = 0.0) -> None:
@@ -216,40 +126,6 @@ class Browse(EntryActions):
 
     def _scope(self) -> tuple[bytes, ...]:
         return () if self._commons is None else (self._commons,)
-
-    def _show_total(self) -> None:
-        entry_list = self.query_one(EntryList)
-        parts = [f"#{tag}" for tag in self._tags]
-        parts.append(wording.count(entry_list.row_count, "entry", "entries"))
-        if entry_list.marks:
-            parts.append(f"{len(entry_list.marks)} marked")
-        self.query_one("#total", Static).update(f" {self.context.glyphs.dot} ".join(parts))
-
-    def _show_tags(self, facets: Facets) -> None:
-        most = max((row.count for row in facets.tags), default=1)
-        shown = [Choice(tag, f"#{tag}", "shown", chosen=True) for tag in self._tags]
-        shown += [
-            Choice(row.tag, f"#{row.tag}", f"{row.count:,}", bar=row.count / most)
-            for row in facets.tags[:TAGS_SHOWN_MAX]
-            if row.tag not in self._tags
-        ]
-        self.query_one("#tags", ChoiceList).set_choices(shown)
-
-    def _show_emptiness(self) -> None:
-        """Offer what helps when there is nothing in the list."""
-        entry_list = self.query_one(EntryList)
-        welcome = self.query_one(Welcome)
-        empty = self._looked and entry_list.row_count == 0
-        had_focus = entry_list.has_focus or welcome.has_focus_within
-        filtered = bool(self._query.strip() or self._tags)
-        if empty:
-            welcome.show(list_is_empty(self.context.news, self._commons, filtered=filtered))
-        if welcome.display != empty:
-            welcome.display = empty
-            entry_list.display = not empty
-            self.query_one(Preview).display = not empty
-            if had_focus:
-                self._focus_middle()
 
     # What the person does
 
@@ -321,13 +197,6 @@ class Browse(EntryActions):
     def _close_drawer(self) -> None:
         self.remove_class("-drawer")
         self._focus_middle()
-
-    def _focus_middle(self) -> None:
-        entry_list = self.query_one(EntryList)
-        if entry_list.display:
-            entry_list.focus()
-        else:
-            self.query_one(Welcome).focus_choices()
 
     @on(ChoiceList.Chosen, "#commons")
     def commons_chosen(self, event: ChoiceList.Chosen) -> None:

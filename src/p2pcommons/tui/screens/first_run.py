@@ -124,4 +124,6 @@ class FirstRun(Screen[bool]):
         except P2PCommonsError as error:
             self._say(str(error))
             return
+        # The other lanes have read settings in which nobody had a name yet.
+        self.context.desk.reload()
         self.dismiss(True)

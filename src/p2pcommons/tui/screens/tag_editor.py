@@ -235,12 +235,10 @@ def standing_tags(replica: Replica, rows: Sequence[EntryLine]) -> tuple[Standing
     for row in rows:
         for tagger in shaping.entry_page(replica, row.commons, row.entry).taggers:
             names = people.setdefault(tagger.tag, {})
-            names.update(dict.fromkeys(tagger.people))
+            names.update(dict.fromkeys(tagger.others))
             mine[tagger.tag] = mine.get(tagger.tag, 0) + tagger.mine
-    me = replica.identity
-    shown = me.shown if me else ""
     return tuple(
-        Standing(tag, tuple(name for name in names if name != shown), mine.get(tag, 0) == len(rows))
+        Standing(tag, tuple(names), mine.get(tag, 0) == len(rows))
         for tag, names in sorted(people.items(), key=lambda item: (-len(item[1]), item[0]))
     )
 

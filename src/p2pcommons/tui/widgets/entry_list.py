@@ -161,6 +161,9 @@ class EntryList(ScrollView, can_focus=True):
             place = min(self.cursor, max(0, len(ids) - 1))
         self.set_reactive(EntryList.cursor, place)
         top = max(0, place * self.row_height - offset) if keep_place else 0
+        if self.scroll_offset.y == 0 and (place + 1) * self.row_height <= self.size.height:
+            # Who is at the top sees what arrives there.
+            top = 0
         self.scroll_to(y=top, animate=False)
         self._announce()
         self.refresh()
