@@ -149,7 +149,7 @@ async def test_ascii_asked_for_is_ascii_drawn(garden: Paths) -> None:
     Config.load(garden.config_file).set("look.ascii", True)
     async with running(garden) as pilot:
         await press(pilot, "down", "space")
-        drawn = set(screen_text(pilot)) - set("│⏎─")
+        drawn = set(screen_text(pilot)) - set("─")
         assert all(character.isascii() for character in drawn), drawn
 
 
@@ -173,3 +173,15 @@ async def test_a_store_that_cannot_be_opened_is_told_in_words_not_in_a_crash(gar
         await press(pilot, "f5", "down", "enter", "t")
         assert pilot.app.is_running
         garden.replica_db.rmdir()
+
+
+@pytest.mark.asyncio
+async def test_leaving_a_commons_hides_it_and_keeps_its_entries(garden: Paths) -> None:
+    async with running(garden) as pilot:
+        await press(pilot, "C", "end", "enter", "enter")
+        assert "Leave Garden Lisboa?" in screen_text(pilot)
+        await press(pilot, "f9")
+        assert "Nothing here yet" in screen_text(pilot)
+    with open_replica(garden) as replica:
+        assert replica.commons() == []
+        assert replica.commons(left=True)[0].entries == 5

@@ -172,3 +172,16 @@ async def test_a_tag_of_mine_is_taken_back_and_others_stay(garden: Paths) -> Non
         (row,) = replica.search("oven")
         taggers = dict(replica.entry(row.commons, row.id).taggers)
         assert len(taggers["solar"]) == 1, "rui's stays"
+
+
+@pytest.mark.asyncio
+async def test_a_draft_is_thrown_away_only_when_asked_twice(garden: Paths) -> None:
+    async with running(garden) as pilot:
+        await press(pilot, "n")
+        await write(pilot, "Half a thought")
+        await press(pilot, "ctrl+s", "f2", "escape")
+        assert isinstance(pilot.app.screen, Compose)
+        assert len(drafts(garden)) == 1
+        await press(pilot, "f2", "f9")
+        assert isinstance(pilot.app.screen, Browse)
+        assert drafts(garden) == []

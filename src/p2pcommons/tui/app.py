@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from p2pcommons.tui.records import Overview
 
 POLL_SECONDS = 1.0
+PLAIN_KEYS = {"⏎": "enter", "↑": "up", "↓": "down", "←": "left", "→": "right"}
 TABS = (Tab("1", "Browse", "browse"), Tab("2", "Network", "network"), Tab("?", "Help", "help"))
 
 
@@ -61,6 +62,9 @@ class CommonsApp(App[int]):
     NOTIFICATION_TIMEOUT = 3
 
     CSS = """
+    .-ascii #side { border-right: ascii $line; }
+    .-ascii Preview { border-left: ascii $line; }
+    .-ascii .frame { border: ascii $border; }
     ToastRack { margin-bottom: 3; }
     Toast { background: $panel; border-left: wide $primary; }
     CommandPalette { background: $background 60%; }
@@ -109,6 +113,8 @@ class CommonsApp(App[int]):
     def get_key_display(self, binding: Binding) -> str:
         """Function keys are written as on the keyboard."""
         shown = super().get_key_display(binding)
+        if self.context.glyphs is look.ASCII:
+            shown = PLAIN_KEYS.get(shown, shown)
         return shown.upper() if re.fullmatch(r"f\d+", shown) else shown
 
     def on_mount(self) -> None:

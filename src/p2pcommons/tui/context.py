@@ -63,8 +63,12 @@ class Context:
     hosts_allowed: set[str] = field(default_factory=set[str])
 
     @property
-    def notice(self) -> str:
-        """What the top bar says at its right end."""
+    def notices(self) -> tuple[str, ...]:
+        """What the top bar says at its right end, in fewer and fewer words."""
         if self.demo is None:
-            return ""
-        return f"demo: {self.demo.folder} is temporary and removed at the end"
+            return ()
+        return (
+            f"demo: {self.demo.folder} is temporary and removed at the end",
+            "demo: a temporary folder, removed at the end",
+            "demo in a temporary folder",
+        )

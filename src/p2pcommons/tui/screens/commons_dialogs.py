@@ -10,13 +10,13 @@ from textual.widgets import Input, Static
 
 from p2pcommons.errors import P2PCommonsError
 from p2pcommons.model.kinds import DEFAULT_LICENCE
-from p2pcommons.model.limits import TITLE_CHARS_MAX
 from p2pcommons.model.words import clean_line
 from p2pcommons.protocol.invite import decode_invite
 from p2pcommons.tui.command import command
 from p2pcommons.tui.messages import NodeWanted, Wrote
-from p2pcommons.tui.screens.dialog import Dialog, words
-from p2pcommons.tui.screens.welcome import BEGIN, HANDBOOK, JOIN
+from p2pcommons.tui.screens.dialog import Confirm, Dialog, words
+from p2pcommons.tui.screens.invite_card import WhichCommons, commons_choices
+from p2pcommons.tui.screens.welcome import BEGIN, HANDBOOK, JOIN, LEAVE
 from p2pcommons.tui.widgets.choice_list import ChoiceList
 from p2pcommons.tui.widgets.field import Field
 
@@ -63,10 +63,33 @@ async def more_commons(page: Page, context: Context) -> None:
         await join(page, context)
     elif chosen == HANDBOOK.key:
         await open_handbook(page, context)
+    elif chosen == LEAVE.key:
+        await leave(page, context)
+
+
+async def leave(page: Page, context: Context) -> None:
+    """Ask which commons, and once more, and leave it."""
+    key = await page.app.push_screen_wait(
+        WhichCommons(context, "Leave which?", commons_choices(context))
+    )
+    line = context.news.overview.find(bytes.fromhex(key)) if key else None
+    if line is None:
+        return
+    sure = await page.app.push_screen_wait(
+        Confirm(
+            f"Leave {line.title}?",
+            "It is hidden here and no longer exchanged. Its entries stay on this machine, and "
+            "an invite brings it back. What you wrote stays with the others.",
+        )
+    )
+    if sure:
+        await context.desk.write.run(lambda replica: replica.leave_commons(line.commons))
+        page.app.post_message(Wrote())
+        page.notify(f"You left {line.title}.", markup=False)
 
 
 class WaysIn(Dialog[str]):
-    """Start, join, or handbook."""
+    """Start, join, handbook, or leave; the key of what was chosen."""
 
     HELP_TITLE = "Commons"
     HELP_TEXT = (
@@ -92,8 +115,10 @@ class WaysIn(Dialog[str]):
         return "Commons"
 
     def content(self) -> Iterable[Widget]:
-        """The three ways."""
-        yield ChoiceList((BEGIN, JOIN, HANDBOOK), self.context.glyphs, widget_id="ways")
+        """The ways in, and the way out."""
+        ways = [BEGIN, JOIN, HANDBOOK]
+        ways += [LEAVE] if self.context.news.overview.commons else []
+        yield ChoiceList(ways, self.context.glyphs, widget_id="ways")
 
     @on(ChoiceList.Chosen, "#ways")
     def way_chosen(self, event: ChoiceList.Chosen) -> None:
@@ -131,14 +156,11 @@ class BeginCommons(Dialog[bool]):
     def content(self) -> Iterable[Widget]:
         """Two fields."""
         yield words("What is it called?", "quiet")
-        yield Field(
-            id="title", compact=True, max_length=TITLE_CHARS_MAX, placeholder="Garden Lisboa"
-        )
+        yield Field(id="title", compact=True, placeholder="Garden Lisboa")
         yield words("What is it for? (may stay empty)", "label")
         yield Field(
             id="purpose",
             compact=True,
-            max_length=PURPOSE_CHARS_MAX,
             placeholder="What grows here, and how we do it",
         )
         yield words(

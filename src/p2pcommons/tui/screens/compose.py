@@ -15,14 +15,14 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static, TextArea
 
 from p2pcommons.errors import P2PCommonsError
-from p2pcommons.model.limits import BODY_BYTES_MAX, TITLE_CHARS_MAX
+from p2pcommons.model.limits import BODY_BYTES_MAX
 from p2pcommons.model.words import clean_text
 from p2pcommons.tui import wording
 from p2pcommons.tui.command import command
 from p2pcommons.tui.drafting import FORMS, has_words, join_tags, split_tags
 from p2pcommons.tui.external_editor import edit_outside, editor_command
 from p2pcommons.tui.messages import NodeWanted, Wrote
-from p2pcommons.tui.screens.dialog import words
+from p2pcommons.tui.screens.dialog import Confirm, words
 from p2pcommons.tui.screens.page import Page
 from p2pcommons.tui.screens.publish import Publish
 from p2pcommons.tui.widgets.cycle import Cycle
@@ -66,7 +66,7 @@ class Compose(Page):
         Binding("ctrl+g", "editor", "$EDITOR", id="compose.editor"),
         Binding("escape", "leave", "Leave, draft kept", id="compose.leave"),
         Binding("ctrl+t", "tags", "Tags", id="compose.tags", show=False),
-        Binding("f4", "drop", "Throw the draft away", id="compose.drop", show=False),
+        Binding("f2", "drop", "Throw the draft away…", id="compose.drop", show=False),
     ]
     KEY_ORDER = (
         "compose.publish",
@@ -113,7 +113,7 @@ class Compose(Page):
         if not self._writing.is_new:
             commons = [pair for pair in commons if pair[0] == draft.commons]
         forms = [*FORMS, *([draft.form] if draft.form and draft.form not in FORMS else [])]
-        title = Field(draft.title, id="title", compact=True, max_length=TITLE_CHARS_MAX)
+        title = Field(draft.title, id="title", compact=True)
         area = TextField(draft.text, id="text", show_line_numbers=False, soft_wrap=True)
         area.indent_type = "spaces"
         yield Horizontal(
@@ -277,9 +277,13 @@ class Compose(Page):
 
     @command("leave")
     async def action_drop(self) -> None:
-        """Throw the draft away and go back."""
-        await self._forget_draft()
-        self.dismiss()
+        """Throw the draft away and go back, once that was asked."""
+        sure = await self.app.push_screen_wait(
+            Confirm("Throw the draft away?", "What you typed here is nowhere else, and gone then.")
+        )
+        if sure:
+            await self._forget_draft()
+            self.dismiss()
 
     @command("leave")
     async def action_publish(self) -> None:

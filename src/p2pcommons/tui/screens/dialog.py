@@ -88,3 +88,30 @@ class Dialog(ModalScreen[R | None], Generic[R]):
 def words(text: str, classes: str = "", widget_id: str | None = None) -> Static:
     """Text on a screen. Markup is off: brackets in the words of peers stay brackets."""
     return Static(text, markup=False, classes=classes, id=widget_id)
+
+
+class Confirm(Dialog[bool]):
+    """Asks once more before something that is hard to undo; F9 does it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f9", "confirm", "Do it", id="confirm.do"),
+        Binding("escape", "leave", "Better not", id="dialog.leave"),
+    ]
+    KEY_ORDER = ("confirm.do", "dialog.leave")
+
+    def __init__(self, title: str, told: str) -> None:
+        super().__init__()
+        self._title = title
+        self._told = told
+
+    def title_words(self) -> str:
+        """What stands in the frame."""
+        return self._title
+
+    def content(self) -> Iterable[Widget]:
+        """What will happen."""
+        yield words(self._told)
+
+    def action_confirm(self) -> None:
+        """Yes."""
+        self.dismiss(True)

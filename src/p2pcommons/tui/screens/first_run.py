@@ -11,7 +11,6 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from p2pcommons.errors import P2PCommonsError
-from p2pcommons.model.limits import NAME_CHARS_MAX
 from p2pcommons.tui.command import command
 from p2pcommons.tui.screens.dialog import words
 from p2pcommons.tui.widgets.field import Field
@@ -73,7 +72,7 @@ class FirstRun(Screen[bool]):
             words("p2pcommons", widget_id="program"),
             words("Shared knowledge that nobody owns.", widget_id="promise"),
             words("What do you want to be called?", widget_id="ask"),
-            Field(id="name", compact=True, max_length=NAME_CHARS_MAX, placeholder="ana"),
+            Field(id="name", compact=True, placeholder="ana"),
             Field(
                 id="typed-words",
                 compact=True,

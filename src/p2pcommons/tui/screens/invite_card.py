@@ -34,11 +34,9 @@ async def show_invite(page: Page, context: Context) -> None:
         return
     chosen = context.news.selected or overview.commons[0].commons
     if context.news.selected is None and len(overview.commons) > 1:
-        lines = [
-            Choice(line.commons.hex(), line.title, wording.count(line.entries, "entry", "entries"))
-            for line in overview.commons
-        ]
-        key = await page.app.push_screen_wait(WhichCommons(context, "Invite to which?", lines))
+        key = await page.app.push_screen_wait(
+            WhichCommons(context, "Invite to which?", commons_choices(context))
+        )
         if key is None:
             return
         chosen = bytes.fromhex(key)
@@ -50,6 +48,14 @@ async def show_invite(page: Page, context: Context) -> None:
         page.notify(str(error), severity="error", markup=False)
         return
     await page.app.push_screen_wait(InviteCard(made, rows))
+
+
+def commons_choices(context: Context) -> list[Choice]:
+    """The joined commons to choose from."""
+    return [
+        Choice(line.commons.hex(), line.title, wording.count(line.entries, "entry", "entries"))
+        for line in context.news.overview.commons
+    ]
 
 
 class WhichCommons(Dialog[str]):

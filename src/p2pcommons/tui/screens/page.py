@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual.containers import Vertical
 from textual.screen import Screen
 
+from p2pcommons.tui.look import ASCII
 from p2pcommons.tui.widgets.bars import StatusLine, TopBar
 from p2pcommons.tui.widgets.key_bar import KeyBar
 
@@ -49,6 +50,7 @@ class Page(Screen[None]):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self.context = context
+        self.set_class(context.glyphs is ASCII, "-ascii")
 
     @property
     def app(self) -> App[int]:
@@ -57,7 +59,7 @@ class Page(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Bars around the body."""
-        yield TopBar(self.context.tabs, self.MODE, self.context.notice)
+        yield TopBar(self.context.tabs, self.MODE, self.context.notices)
         yield Vertical(StatusLine(self.context.glyphs), KeyBar(), id="foot")
         yield from self.body()
 

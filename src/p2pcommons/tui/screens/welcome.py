@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BEGIN = Choice("begin", "Start a commons", "a name and what it is for")
 JOIN = Choice("join", "Paste an invite", "take part in one that exists")
 HANDBOOK = Choice("handbook", "Open the handbook", "a commons to read, tag and edit")
+LEAVE = Choice("leave", "Leave a commons", "its entries stay on this machine")
 WRITE = Choice("write", "Write the first entry", "n")
 INVITE = Choice("invite", "Invite somebody", "i")
 CLEAR = Choice("clear", "Clear the search and tags", "esc")

@@ -57,7 +57,7 @@ class ConfirmWithdraw(Dialog[bool]):
             "made elsewhere stay. That you wrote something here, and when, remains."
         )
         yield words("Why? (may stay empty; everybody can read it)", "label")
-        yield Field(id="reason", compact=True, max_length=REASON_CHARS_MAX)
+        yield Field(id="reason", compact=True)
         yield words("", "wrong", "wrong")
 
     @command("withdraw")

@@ -37,7 +37,10 @@ class Tab:
 
 
 class TopBar(Widget):
-    """Name of the program, the main screens that exist, and a notice at the right."""
+    """Name of the program, the main screens that exist, and a notice at the right.
+
+    `notices` say the same in fewer and fewer words; the first that fits is shown.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "top-bar--name",
@@ -58,11 +61,11 @@ class TopBar(Widget):
     }
     """
 
-    def __init__(self, tabs: Sequence[Tab], here: str, notice: str = "") -> None:
+    def __init__(self, tabs: Sequence[Tab], here: str, notices: Sequence[str] = ()) -> None:
         super().__init__()
         self._tabs = tuple(tabs)
         self._here = here
-        self._notice = notice
+        self._notices = tuple(notices)
         self._places: list[tuple[int, int, str]] = []
 
     def on_click(self, event: events.Click) -> None:
@@ -84,7 +87,9 @@ class TopBar(Widget):
             segments += [Segment(words, base + self._part(look)), Segment(" ", base)]
             self._places.append((at, at + cell_len(words), tab.key))
             at += cell_len(words) + 1
-        notice = clip(self._notice, max(0, width - at - 3))
+        room = max(0, width - at - 3)
+        fitting = (notice for notice in self._notices if cell_len(notice) <= room)
+        notice = next(fitting, clip(self._notices[-1], room) if self._notices else "")
         segments.append(Segment(" " * max(1, width - at - cell_len(notice) - 1), base))
         segments.append(Segment(notice, base + self._part("notice")))
         return Strip(segments).adjust_cell_length(width, base)

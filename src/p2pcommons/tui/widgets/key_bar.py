@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding
-from textual.keys import key_to_character
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
@@ -96,10 +95,10 @@ class KeyBar(Widget):
         for active in self.screen.active_bindings.values():
             binding = active.binding
             identity = binding.id or binding.action
-            if typing and is_typed(binding.key):
+            display = app_of(self).get_key_display(binding)
+            if typing and is_typed(binding.key, display):
                 continue
             if binding.show and active.enabled and identity not in found:
-                display = app_of(self).get_key_display(binding)
                 found[identity] = (identity, binding.key, display, binding.description)
         for binding in type(self.screen).BINDINGS:
             # A field keeps Enter to itself and hands it on as Submitted: the key still works.
@@ -115,10 +114,9 @@ class KeyBar(Widget):
             self.refresh()
 
 
-def is_typed(key: str) -> bool:
+def is_typed(key: str, display: str) -> bool:
     """True for keys that a text field takes as a character."""
-    character = key if len(key) == 1 else key_to_character(key)
-    return character is not None and character.isprintable()
+    return key != "enter" and len(display) == 1
 
 
 def _cells(entry: tuple[str, str, str, str]) -> int:
