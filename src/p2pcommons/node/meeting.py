@@ -32,6 +32,8 @@ SLEEP_SECONDS = 10.0
 """A second of the loop that took this much longer was a sleep."""
 STRANGER_SECONDS = 600
 """A LAN peer with which nothing is shared is looked up again after this time."""
+REFUSED_SECONDS = 3
+"""A connection that lived less was refused, by a block or for want of room."""
 LAN_PEERS_MAX = 256
 LAN_FAILURES_MAX = 6
 """A neighbour that does not answer so often has left; it announces itself when it is back."""
@@ -133,8 +135,8 @@ class Meeting:
                 report = await self._host.dial(peer_id, addresses)
             peer = self._context.state.peer(peer_id)
             peer.tried, peer.tried_at = report.tried, self._context.now()
-            peer.failures = 0 if report.connected else peer.failures + 1
-            pause = PAUSES[min(peer.failures, len(PAUSES)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
+            peer.failures += not report.connected
+            pause = _pause_after(max(peer.failures, 1))
             self._retry_at[peer_id] = trio.current_time() + pause
             peer.next_try = self._context.now() + round(pause)
             if row is not None:
@@ -159,20 +161,32 @@ class Meeting:
                 self._retry_at.pop(event.peer_id, None)
                 self._reconciling.connected(event.peer_id)
             else:
-                peer.connected_since = None
-                self._reconciling.disconnected(event.peer_id)
                 self._pause_after_goodbye(event.peer_id)
+                peer.connected_since = None
+                self._host.release(event.peer_id)
+                self._reconciling.disconnected(event.peer_id)
                 self._wake.set()
 
     def _pause_after_goodbye(self, peer_id: str) -> None:
-        """Redial soon after a lost connection, and late one with whom nothing is shared."""
+        """Redial soon after a lost connection, and late one with whom nothing is shared.
+
+        One that ended as soon as it began was refused: those pauses grow like those of failures.
+        """
         peer = self._context.state.peer(peer_id)
-        stranger = peer.shared is not None and not peer.shared
-        pause = STRANGER_SECONDS if stranger else random.uniform(0.2, 0.6)  # noqa: S311
+        lived = self._context.now() - (peer.connected_since or 0)
+        if peer.shared is not None and not peer.shared:
+            pause = float(STRANGER_SECONDS)
+        elif lived < REFUSED_SECONDS:
+            peer.failures += 1
+            pause = _pause_after(peer.failures)
+        else:
+            peer.failures = 0
+            pause = random.uniform(0.2, 0.6)  # noqa: S311
         self._retry_at[peer_id] = trio.current_time() + pause
 
     async def note_shared(self, peer_id: str) -> None:
-        """Put a peer with whom something is shared into the address book."""
+        """Put a peer with whom something is shared into the address book, and keep room for it."""
+        self._host.keep(peer_id)
         addresses = self._host.dialled_addresses(peer_id) or self._context.state.lan.get(
             peer_id, ()
         )
@@ -181,3 +195,8 @@ class Meeting:
             await self._context.attempt(
                 lambda store: store.upsert_peer(peer_id, addresses, source="connected", now=now)
             )
+
+
+def _pause_after(failures: int) -> float:
+    """Return the seconds until the next try after so many failures in a row, a little at random."""
+    return PAUSES[min(failures, len(PAUSES)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311

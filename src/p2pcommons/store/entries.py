@@ -45,7 +45,7 @@ _TAGGERS = """
 SELECT g.text, a.key, p.name FROM tagging t JOIN tag g ON g.rowid = t.tag
 JOIN author a ON a.rowid = t.author JOIN entry e ON e.rowid = t.entry
 LEFT JOIN profile p ON p.commons = e.commons AND p.author = t.author
-WHERE t.entry = ? ORDER BY t.author
+WHERE t.entry = ? ORDER BY a.key
 """
 
 _WITHDRAWALS = f"""
