@@ -187,6 +187,7 @@ class Meeting:
     async def note_shared(self, peer_id: str) -> None:
         """Put a peer with whom something is shared into the address book, and keep room for it."""
         self._host.keep(peer_id)
+        self._context.state.peer(peer_id).failures = 0
         addresses = self._host.dialled_addresses(peer_id) or self._context.state.lan.get(
             peer_id, ()
         )
