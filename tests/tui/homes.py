@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 NOW = 1_790_000_000
 WIDE, NARROW = (120, 36), (80, 24)
-WAITING_GROUPS = {"dialog", "begin", "quit", "leave", "words", "go-to"}
+WAITING_GROUPS = {"dialog", "begin", "quit", "leave", "words", "go-to", "jump"}
 """Workers that wait for a person, not for the store."""
 
 OVEN = """\

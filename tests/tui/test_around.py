@@ -20,6 +20,7 @@ from p2pcommons.tui.messages import ModeChosen
 from p2pcommons.tui.screens.browse import Browse
 from p2pcommons.tui.screens.help import Help
 from p2pcommons.tui.screens.invite_card import InviteCard
+from p2pcommons.tui.screens.jump import LETTERS
 from p2pcommons.tui.screens.quit import Quit
 from p2pcommons.tui.widgets.entry_list import EntryList
 from tests.tui.homes import NARROW, WIDE, press, running, screen_text, told, write
@@ -185,3 +186,15 @@ async def test_leaving_a_commons_hides_it_and_keeps_its_entries(garden: Paths) -
     with open_replica(garden) as replica:
         assert replica.commons() == []
         assert replica.commons(left=True)[0].entries == 5
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_a_letter_leads_to_each_pane(garden: Paths, size: tuple[int, int]) -> None:
+    async with running(garden, size) as pilot:
+        for pane in list(pilot.app.screen.focus_chain):
+            letter = LETTERS[pilot.app.screen.focus_chain.index(pane)]
+            await press(pilot, "ctrl+o", letter)
+            assert pilot.app.focused is pane
+        await press(pilot, "ctrl+o", "escape")
+        assert isinstance(pilot.app.screen, Browse)

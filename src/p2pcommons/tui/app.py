@@ -30,6 +30,7 @@ from p2pcommons.tui.screens.browse import Browse
 from p2pcommons.tui.screens.first_run import FirstRun
 from p2pcommons.tui.screens.go_to import GoTo
 from p2pcommons.tui.screens.help import help_for
+from p2pcommons.tui.screens.jump import Jump
 from p2pcommons.tui.screens.network import Network
 from p2pcommons.tui.screens.page import Page
 from p2pcommons.tui.screens.quit import KEEP, Quit
@@ -76,6 +77,7 @@ class CommonsApp(App[int]):
         Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
         Binding("f1", "help", "Help", id="app.help-too"),
         Binding("g", "go_to", "Go to…", id="app.go-to", show=False),
+        Binding("ctrl+o", "jump", "Jump to a pane", id="app.jump", show=False),
         Binding("z", "zoom", "Zoom this pane", id="app.zoom", show=False),
         Binding("f5", "look", "Look again", id="app.look", show=False),
         Binding("W", "words", "Your 24 words", id="app.words", show=False),
@@ -273,6 +275,14 @@ class CommonsApp(App[int]):
             self.screen.minimize()
         elif self.focused is not None:
             self.screen.maximize(self.focused)
+
+    @command("jump")
+    async def action_jump(self) -> None:
+        """Go to a pane by the letter laid over it."""
+        panes = self.screen.focus_chain
+        chosen = await self.push_screen_wait(Jump(panes))
+        if chosen is not None:
+            panes[chosen].focus()
 
     @command("go-to")
     async def action_go_to(self) -> None:
