@@ -323,7 +323,8 @@ class CommonsApp(App[int]):
         self.notify("Leaving the node running…" if keep else "Stopping the node…", markup=False)
         try:
             ending = self._keeper.detach if keep else self._keeper.stop
-            await self.context.desk.slow.run(lambda _: ending())
+            # Not in the slow lane: a reconciliation that is waited for there ends with the node.
+            await self.context.desk.node.run(lambda _: ending())
         except P2PCommonsError as error:
             self.log(f"node: {error}")
 
