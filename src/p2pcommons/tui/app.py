@@ -223,7 +223,9 @@ class CommonsApp(App[int]):
     @command("node")
     async def _start_node(self, *, asked: bool) -> None:
         news = self.context.news
-        mode = await self.context.desk.read.run(lambda replica: replica.config.mode)
+        mode, keep = await self.context.desk.read.run(
+            lambda replica: (replica.config.mode, replica.config.flag("node.keep_running"))
+        )
         if mode is Mode.OFF:
             if asked:
                 self.notify("The network is off: choose a mode with m first.", markup=False)
@@ -235,14 +237,14 @@ class CommonsApp(App[int]):
         self.tell(news.overview, news.status)
         status = news.status
         try:
-            reply = await self.context.desk.slow.run(lambda _: self._keeper.start())
+            reply = await self.context.desk.slow.run(lambda _: self._keeper.start(keep=keep))
             status = read_status(reply)
         except P2PCommonsError as error:
             news.trouble = str(error)
         news.starting = False
         self.tell(news.overview, status)
 
-    @command("node")
+    @command("mode")
     async def on_mode_chosen(self, message: ModeChosen) -> None:
         """Keep the mode and start the node again with it."""
         try:
@@ -253,7 +255,7 @@ class CommonsApp(App[int]):
             self.context.desk.reload()
             self.notify(f"The network is in mode {message.mode}.", markup=False)
             if message.mode != Mode.OFF:
-                await self.context.desk.slow.run(lambda _: self._keeper.start())
+                self._start_node(asked=True)
         except P2PCommonsError as error:
             self.notify(str(error), severity="error", markup=False)
         self._poll()
@@ -305,16 +307,14 @@ class CommonsApp(App[int]):
     async def action_quit(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Say what is only here, then leave."""
         news = self.context.news
-        keep = await self.context.desk.read.run(
-            lambda replica: replica.config.flag("node.keep_running")
-        )
+        keep = False
         if news.overview.only_here or self.context.demo is not None:
             answer = await self.push_screen_wait(
-                Quit(self.context, can_keep=self._keeper.started_here and not keep)
+                Quit(self.context, can_keep=self._keeper.started_here)
             )
             if answer is None:
                 return
-            keep = keep or answer == KEEP
+            keep = answer == KEEP
         if self._keeper.started_here:
             await self._end_node(keep=keep)
         self.exit(0)

@@ -31,12 +31,17 @@ class NodeKeeper:
         """The node's status, or {"running": False}."""
         return nodeprocess.status(self._paths)
 
-    def start(self) -> dict[str, object]:
-        """Start a node unless one runs; return its status. Raises UserError."""
+    def start(self, *, keep: bool) -> dict[str, object]:
+        """Start a node unless one runs, with `keep` one that outlives this program.
+
+        Returns its status. Raises UserError.
+        """
         running = nodeprocess.status(self._paths)
         if running.get("running") is True:
             return running
         self._let_go()
+        if keep:
+            return nodeprocess.start(self._paths)
         reading, writing = os.pipe()
         try:
             reply = nodeprocess.start(self._paths, watch_fd=reading)
