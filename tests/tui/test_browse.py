@@ -207,3 +207,21 @@ async def test_brackets_lead_through_the_list_while_reading(garden: Paths) -> No
         assert screen_text(pilot) == first
         await press(pilot, "]", "]", "escape")
         assert entry_list(pilot).cursor == 2
+
+
+@pytest.mark.asyncio
+async def test_a_tag_that_arrives_does_not_move_the_text_one_reads(garden: Paths) -> None:
+    with open_replica(garden, clock=lambda: NOW) as replica:
+        commons = replica.commons()[0].id
+        text = "\n\n".join(f"paragraph {number}" for number in range(300))
+        long = replica.add_entry(commons, title="A long one", text=text).id
+    async with running(garden) as pilot:
+        await press(pilot, "enter", "pagedown", "pagedown")
+        view = pilot.app.screen.query_one(ReaderView)
+        place = view.scroll_offset.y
+        assert place > 0
+        with open_replica(garden, clock=lambda: NOW) as other:
+            other.tag_entry(commons, long, add=["autumn"])
+        await press(pilot, "f5")
+        assert "#autumn" in screen_text(pilot)
+        assert view.scroll_offset.y == place

@@ -8,6 +8,7 @@ import pytest
 from textual.widgets import Input, TextArea
 
 from p2pcommons.replica import open_replica
+from p2pcommons.tui.screens import compose
 from p2pcommons.tui.screens.browse import Browse
 from p2pcommons.tui.screens.compose import Compose
 from p2pcommons.tui.screens.publish import Publish
@@ -185,3 +186,26 @@ async def test_a_draft_is_thrown_away_only_when_asked_twice(garden: Paths) -> No
         await press(pilot, "f2", "f9")
         assert isinstance(pilot.app.screen, Browse)
         assert drafts(garden) == []
+
+
+@pytest.mark.asyncio
+async def test_quitting_while_writing_saves_the_last_words(garden: Paths) -> None:
+    async with running(garden) as pilot:
+        await press(pilot, "n")
+        await write(pilot, "Half a thought")
+        await press(pilot, "ctrl+q")
+        assert [draft.title for draft in drafts(garden)] == ["Half a thought"]
+
+
+@pytest.mark.asyncio
+async def test_who_writes_without_a_pause_is_saved_too(
+    garden: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compose, "SAVE_PAUSE_SECONDS", 0.15)
+    async with running(garden) as pilot:
+        await press(pilot, "n")
+        for _ in range(12):
+            await pilot.press("a")
+            await pilot.pause(0.02)
+        await settled(pilot)
+        assert drafts(garden), "saved although a key came again and again"

@@ -206,6 +206,10 @@ class CommonsApp(App[int]):
     def _pages(self) -> list[Page]:
         return [screen for screen in self.screen_stack if isinstance(screen, Page)]
 
+    def _pages_of_all_modes(self) -> list[Page]:
+        stacks = self._screen_stacks.values()
+        return [screen for stack in stacks for screen in stack if isinstance(screen, Page)]
+
     def on_wrote(self, _message: Wrote) -> None:
         """Show what was written without waiting for the clock."""
         self._look_worker()
@@ -308,6 +312,8 @@ class CommonsApp(App[int]):
         """Say what is only here, then leave."""
         news = self.context.news
         keep = False
+        for page in self._pages_of_all_modes():
+            await page.before_leaving()
         if news.overview.only_here or self.context.demo is not None:
             answer = await self.push_screen_wait(
                 Quit(self.context, can_keep=self._keeper.started_here)

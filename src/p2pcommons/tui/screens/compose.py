@@ -1,7 +1,7 @@
 """Write an entry or a new version of one. What is typed is never lost.
 
-The draft is saved two seconds after the last key, when the screen is left, and before
-publishing is tried; it goes only when publishing has succeeded or it is empty.
+The draft is saved two seconds after something was typed, when the screen is left, and
+before publishing is tried; it goes only when publishing has succeeded or it is empty.
 """
 
 from __future__ import annotations
@@ -156,10 +156,10 @@ class Compose(Page):
     @on(TextArea.Changed)
     @on(Cycle.Turned)
     def typed(self) -> None:
-        """Save and preview when the fingers rest."""
-        if self._save_timer is not None:
-            self._save_timer.stop()
-        self._save_timer = self.set_timer(SAVE_PAUSE_SECONDS, self.action_save)
+        """Save soon, and preview when the fingers rest."""
+        if self._save_timer is None:
+            # Not put off by further keys: who writes without a pause is saved too.
+            self._save_timer = self.set_timer(SAVE_PAUSE_SECONDS, self.action_save)
         if self._preview_timer is not None:
             self._preview_timer.stop()
         self._preview_timer = self.set_timer(PREVIEW_PAUSE_SECONDS, self._preview)
@@ -215,6 +215,9 @@ class Compose(Page):
 
     def action_save(self) -> None:
         """Save the draft now."""
+        if self._save_timer is not None:
+            self._save_timer.stop()
+            self._save_timer = None
         self._save_draft()
 
     @command("save-draft", exclusive=False)
@@ -236,6 +239,10 @@ class Compose(Page):
         self._saved = replace(saved)
         self._show_state("saved" if self.typed_draft() == saved else "not saved yet")
         return True
+
+    async def before_leaving(self) -> None:
+        """The program ends: what was typed in the last two seconds is saved too."""
+        await self.save_now()
 
     # What the person does
 

@@ -84,6 +84,9 @@ class Page(Screen[None]):
     def store_changed(self) -> None:
         """Something was committed by anybody; pages that show entries look again."""
 
+    async def before_leaving(self) -> None:
+        """The program ends; what is not saved yet is saved now."""
+
     @property
     def is_wide(self) -> bool:
         """True when there is room for panes side by side."""

@@ -55,7 +55,7 @@ class Preview(Vertical):
             self._show_nothing()
         elif row != self._row:
             self._row = row
-            self._read(row, PAUSE_SECONDS)
+            self._read(row, PAUSE_SECONDS, anew=True)
 
     def look_again(self) -> None:
         """The store has changed; what is shown may have."""
@@ -63,7 +63,7 @@ class Preview(Vertical):
             self._read(self._row, 0.0)
 
     @command("preview")
-    async def _read(self, row: EntryLine, pause: float) -> None:
+    async def _read(self, row: EntryLine, pause: float, *, anew: bool = False) -> None:
         if pause:
             await asyncio.sleep(pause)
         try:
@@ -75,6 +75,8 @@ class Preview(Vertical):
             self._show_nothing()
             return
         self._show(page)
+        if anew:
+            self.query_one(ReaderView).scroll_home(animate=False)
 
     def _show_nothing(self) -> None:
         for name in ("title", "meta", "tags"):

@@ -116,9 +116,8 @@ class ReaderView(ScrollView, can_focus=True):
         return self.page.links
 
     def show(self, source: str) -> None:
-        """Show a cleaned Markdown text from its beginning."""
+        """Show a cleaned Markdown text from its beginning; the one that is shown stays as it is."""
         if source == self._source and self.page.width:
-            self.scroll_to(y=0, animate=False)
             return
         self._source = source
         self._keep = 0
