@@ -50,11 +50,19 @@ async def test_socket_of_a_killed_node_does_not_keep_the_next_from_starting(tmp_
 async def test_garbage_on_the_control_socket_is_answered_in_words(tmp_path: Path):
     async with running(tmp_path / "ana") as ana:
         path = str(ana.replica.paths.socket())
-        for line in (b"\xff\xfe\n", b"[]\n", b'{"op":"format-disk"}\n', b"{" * 500 + b"\n"):
+        lines = (
+            *(b"\xff\xfe\n", b"[]\n", b'{"op":"format-disk"}\n', b"{" * 500 + b"\n"),
+            *(b"[" * 60_000 + b"\n", b'{"op":"sync","timeout":NaN}\n'),
+            *(b'{"op":"sync","timeout":"soon"}\n', b'{"op":"sync","timeout":[]}\n'),
+        )
+        for line in lines:
             async with await trio.open_unix_socket(path) as stream:
                 await stream.send_all(line)
                 reply = json.loads(await stream.receive_some(4_096))
                 assert reply["error"]
+        async with await trio.open_unix_socket(path) as stream:
+            await stream.send_all(b'{"op":"sync","timeout":-1' + b"0" * 400 + b"}\n")
+            assert "items" in json.loads(await stream.receive_some(4_096))
         async with await trio.open_unix_socket(path) as stream:
             await stream.send_all(b"x" * 200_000)
         status = await in_thread(control.request, ana.replica.paths, {"op": "status"})

@@ -72,7 +72,7 @@ class ControlServer:
     async def _answer(self, line: bytes) -> dict[str, object] | None:
         try:
             request = cast("object", json.loads(line))
-        except ValueError:
+        except (ValueError, RecursionError):
             return {"error": "not a line of JSON"}
         if not isinstance(request, dict):
             return {"error": "not a JSON object"}

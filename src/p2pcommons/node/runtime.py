@@ -14,7 +14,7 @@ import trio
 
 from p2pcommons import control
 from p2pcommons.config import Config, Mode
-from p2pcommons.errors import NetworkError, StoreError
+from p2pcommons.errors import NetworkError, StoreError, UserError
 from p2pcommons.logs import log_to
 from p2pcommons.node.commands import ControlServer
 from p2pcommons.node.context import NodeContext, wall_clock
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 """A lost nudge is found within this time."""
 SWEEP_SECONDS = 3_600.0
+SYNC_SECONDS = 30.0
 SYNC_SECONDS_MAX = 3_600.0
 _ALL_INTERFACES = ("/ip4/0.0.0.0/tcp/{port}", "/ip6/::/tcp/{port}")
 
@@ -249,13 +250,11 @@ class Runtime:
 
     async def _op_sync(self, request: dict[str, object]) -> dict[str, object]:
         """Reconcile with every connected peer, and say what came of it."""
-        asked = request.get("timeout", 30)
-        seconds = float(asked) if isinstance(asked, (int, float)) else 30.0
+        seconds = _sync_seconds(request.get("timeout", SYNC_SECONDS))
         began = self._context.now()
         await self._store_changed()
         if self._network is not None:
-            deadline = trio.current_time() + min(max(seconds, 0.0), SYNC_SECONDS_MAX)
-            await self._network.sync(deadline)
+            await self._network.sync(trio.current_time() + seconds)
         items = exchanges_of(self._context, began)
         return {
             "items": items,
@@ -285,6 +284,14 @@ class Runtime:
             book=book,
             commons=commons,
         )
+
+
+def _sync_seconds(asked: object) -> float:
+    """Return how long a `sync` may take. Raises UserError for what is no number of seconds."""
+    # JSON as Python reads it has NaN, and integers that no float can hold.
+    if not isinstance(asked, (int, float)) or asked != asked:
+        raise UserError("the timeout is a number of seconds")
+    return float(min(max(asked, 0), SYNC_SECONDS_MAX))
 
 
 def _free_port() -> int:
