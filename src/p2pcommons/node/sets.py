@@ -52,15 +52,19 @@ class Sets:
         async with self._busy.setdefault(commons, trio.Lock()):
             kept = self._kept.get(commons)
             read = await self._storage.read(lambda store: _read(store, commons, kept, now))
+            if read is not None and kept is not None:
+                kept.items.add_many(read.items)
+                kept.rowid = read.rowid
+                if kept.items.count > read.count:
+                    # Deleted and joined again meanwhile: what is gone must not count as known.
+                    kept = None
+                    read = await self._storage.read(lambda store: _read(store, commons, None, now))
             if read is None:
                 self._kept.pop(commons, None)
                 return None
             if kept is None:
                 items = await trio.to_thread.run_sync(ItemSet, read.items)
                 kept = self._kept[commons] = _Kept(items, read.rowid)
-            else:
-                kept.items.add_many(read.items)
-                kept.rowid = read.rowid
             return FreshSet(_state(kept.items.snapshot(), read), kept.rowid)
 
     def holds(self, commons: bytes, contribution: Contribution) -> bool:
@@ -87,7 +91,8 @@ def _read(store: Store, commons: bytes, kept: _Kept | None, now: int) -> _Read |
     row = store.commons_row(commons)
     if row is None or row.joined_at is None or row.left_at is not None:
         return None
-    # The row id first: what is committed between the two reads is then read once more.
+    # The row id first: what is committed between the two reads is then read once more. The count
+    # last: it is never below that of the items, unless a commons is deleted just now.
     rowid = store.last_rowid()
     items = store.items(commons) if kept is None else store.items_after(commons, kept.rowid)
     digest = store.digest(commons)
