@@ -113,6 +113,9 @@ class RevokeBody:
     reason: str | None = None
 
 
+_CALENDAR_SECONDS: Final = range(-62_135_596_800, 253_402_300_800)
+"""Seconds since 1970 UTC in the years 1 to 9999."""
+
 Body = CommonsBody | ProfileBody | EntryBody | TagBody | WithdrawBody | RevokeBody
 
 KIND_OF: Final[Mapping[type[Body], str]] = {
@@ -246,10 +249,15 @@ def _parse_entry(read: _Fields) -> EntryBody:
         language=read.optional("language", str),
         licence=read.optional("licence", str),
         excerpt=read.optional("excerpt", str),
-        dated=read.optional("dated", int),
+        dated=_calendar_second(read.optional("dated", int)),
         tags=read.texts("tags", TAGS_MAX),
         edit_note=read.optional("edit_note", str),
     )
+
+
+def _calendar_second(seconds: int | None) -> int | None:
+    """Leave out what no calendar can show: one such number would stop a whole export."""
+    return seconds if seconds is not None and seconds in _CALENDAR_SECONDS else None
 
 
 def _parse_tag(read: _Fields) -> TagBody:
