@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,24 @@ def test_second_identity_is_refused_and_nothing_changes(tmp_path: Path):
         assert caught.value.code is ErrorCode.CONFLICT
         assert replica.paths.device_key.read_bytes() == key
         assert replica.require_identity() == first
+
+
+def test_of_two_who_make_an_identity_at_once_one_is_refused(tmp_path: Path):
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(_make, [(tmp_path, f"Person {number}") for number in range(8)]))
+    words = [each for each in made if each is not None]
+    assert len(words) == 1
+    with open_replica(tmp_path) as replica:
+        assert replica.unconfirmed_words() == words[0]
+
+
+def _make(wanted: tuple[Path, str]) -> tuple[str, ...] | None:
+    home, name = wanted
+    with open_replica(home) as replica:
+        try:
+            return replica.create_identity(name)[1]
+        except UserError:
+            return None
 
 
 def test_words_on_another_machine_give_the_same_author_and_another_device(tmp_path: Path):

@@ -6,6 +6,7 @@ The node process never imports this; it faces the network and has no business wi
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from p2pcommons.model.limits import NAME_CHARS_MAX
 from p2pcommons.paths import write_private
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from p2pcommons.model.keys import Signer
@@ -56,13 +57,14 @@ def create(paths: Paths, name: str) -> tuple[Signer, tuple[str, ...]]:
     UserError(CONFLICT) when there is an identity, and nothing has changed then.
     """
     check_name(name)
-    _refuse_second(paths)
-    entropy = os.urandom(keys.ENTROPY_BYTES)
-    words = keys.new_words(entropy)
-    signer = keys.grant_device(keys.root_seed(words), os.urandom(32))
-    # root.key first: a crash between the two leaves words without a device, never the reverse.
-    write_private(paths.root_key, keys.encode_root_file(entropy))
-    write_private(paths.device_key, keys.encode_device_file(signer))
+    with _alone(paths):
+        _refuse_second(paths)
+        entropy = os.urandom(keys.ENTROPY_BYTES)
+        words = keys.new_words(entropy)
+        signer = keys.grant_device(keys.root_seed(words), os.urandom(32))
+        # root.key first: a crash between the two leaves words without a device, never the reverse.
+        write_private(paths.root_key, keys.encode_root_file(entropy))
+        write_private(paths.device_key, keys.encode_device_file(signer))
     return signer, words
 
 
@@ -72,9 +74,11 @@ def restore(paths: Paths, words: Sequence[str]) -> Signer:
     Always a new device key, so that no backup can fork anything. Raises UserError for wrong
     words, and UserError(CONFLICT) when there is an identity.
     """
-    _refuse_second(paths)
-    signer = keys.grant_device(keys.root_seed(words), os.urandom(32))
-    write_private(paths.device_key, keys.encode_device_file(signer))
+    root = keys.root_seed(words)
+    with _alone(paths):
+        _refuse_second(paths)
+        signer = keys.grant_device(root, os.urandom(32))
+        write_private(paths.device_key, keys.encode_device_file(signer))
     return signer
 
 
@@ -100,8 +104,21 @@ def check_name(name: str) -> None:
     check_line("name", name, NAME_CHARS_MAX)
 
 
-def _refuse_second(paths: Paths) -> None:
+@contextmanager
+def _alone(paths: Paths) -> Generator[None]:
+    """Let one process at a time make an identity: the loser's words would be of nobody."""
+    import fcntl
+
     paths.make()
+    descriptor = os.open(paths.data_dir, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_second(paths: Paths) -> None:
     if paths.device_key.exists():
         raise UserError(
             f"there is an identity in {paths.home} already; nothing was changed",
