@@ -125,6 +125,8 @@ DONE = Done(0, 0, bytes(16), 0, 0)
         ([DONE, Want(0, (COMMONS,))], RejectReason.OUT_OF_TURN),
         ([DONE, DONE], RejectReason.OUT_OF_TURN),
         ([Neg(0, b"\x61")] * (FRUITLESS_ROUNDS_SERVED_MAX + 1), RejectReason.BUDGET),
+        ([Neg(0, b"\x61"), Want(0, ())] * (FRUITLESS_ROUNDS_SERVED_MAX + 1), RejectReason.BUDGET),
+        ([Neg(0, b"\x61"), Have(0, ())] * (FRUITLESS_ROUNDS_SERVED_MAX + 1), RejectReason.BUDGET),
     ],
     ids=lambda value: type(value[0]).__name__ if isinstance(value, list) else value.name,
 )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from p2pcommons.errors import RejectedError
 from p2pcommons.protocol.items import ORDER_MAX, ItemSet, fingerprint_of
+from p2pcommons.protocol.limits import RANGES_MAX
 from p2pcommons.protocol.negentropy import Negentropy, split_ids
 from p2pcommons.protocol.varint import encode_varint
 
@@ -139,6 +140,13 @@ def test_another_version_is_answered_with_ours_and_ends_the_opener() -> None:
 def test_malformed_messages_are_rejected(message: bytes) -> None:
     with pytest.raises(RejectedError):
         Negentropy(ItemSet().snapshot()).reconcile(message)
+
+
+def test_message_of_nothing_but_empty_ranges_is_rejected() -> None:
+    empty = b"\x01\x00\x00"
+    assert Negentropy(ItemSet().snapshot()).reconcile(b"\x61" + empty * RANGES_MAX).message
+    with pytest.raises(RejectedError):
+        Negentropy(ItemSet().snapshot()).reconcile(b"\x61" + empty * (RANGES_MAX + 1))
 
 
 def test_frames_smaller_than_the_protocol_needs_are_refused() -> None:

@@ -188,7 +188,8 @@ class Exchange:
 
     def _take_want(self, message: Want) -> None:
         if not self._context.is_opener:
-            self._fruitless = 0
+            # An empty want brings nothing on: it must not buy more rounds.
+            self._fruitless = 0 if message.ids else self._fruitless
         elif self._haves_taken <= message.taken <= self._haves_sent:
             self._haves_taken = message.taken
         else:
@@ -198,7 +199,7 @@ class Exchange:
     def _take_have(self, ids: tuple[bytes, ...]) -> None:
         if self._context.is_opener:
             raise RejectedError(RejectReason.OUT_OF_TURN, "have")
-        self._fruitless = 0
+        self._fruitless = 0 if ids else self._fruitless
         self._announced += len(ids)
         if self._announced - self._announced_taken() > HAVES_AHEAD_MAX:
             raise RejectedError(RejectReason.BUDGET, "too many ids announced")

@@ -18,6 +18,10 @@ FRAME_BYTES_MAX = 256 * 1024
 NEGENTROPY_BYTES_MAX = FRAME_BYTES_MAX - 64
 """One Negentropy message: a frame less the name, the channel and the length around it."""
 
+RANGES_MAX = 32 * 1024
+"""Ranges in one Negentropy message: 13,800 fingerprints fill a frame, with skips between them.
+Empty ranges of three bytes would cost half a second of work a frame."""
+
 NONCE_BYTES = 32
 """Of either side's `hello`: nobody can prepare blinded hashes, or look them up afterwards."""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from p2pcommons.errors import RejectedError, RejectReason
-from p2pcommons.protocol.limits import SPLIT_JITTER_FRACTION
+from p2pcommons.protocol.limits import RANGES_MAX, SPLIT_JITTER_FRACTION
 from p2pcommons.protocol.varint import Reader, encode_varint
 
 if TYPE_CHECKING:
@@ -110,7 +110,11 @@ class Negentropy:
                 raise RejectedError(RejectReason.RECONCILE, f"version byte {version:#x}")
             return Step(bytes([PROTOCOL_VERSION]))
         answer = _Answer(self._items, self._is_opener, self._limit(), self._split)
+        ranges = 0
         while reader.left:
+            ranges += 1
+            if ranges > RANGES_MAX:
+                raise RejectedError(RejectReason.RECONCILE, "too many ranges")
             if not answer.take_range(reader):
                 break
         output = bytes(answer.output.data)
