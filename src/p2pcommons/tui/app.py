@@ -6,6 +6,7 @@ It polls the store's version and the node's status in lanes, keeps the newest st
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import time
@@ -123,7 +124,9 @@ class CommonsApp(App[int]):
         """Open the product, or ask for a name first."""
         self.register_theme(look.DARK)
         self.register_theme(look.LIGHT)
-        self.theme = look.DARK.name
+        # Textual's own variable, which a person may have set for every such program.
+        wanted = os.environ.get("TEXTUAL_THEME", "")
+        self.theme = wanted if wanted in self.available_themes else look.DARK.name
         self._add_modes()
         self._begin()
 
