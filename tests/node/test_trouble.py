@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ import trio
 from tests.node.nodes import equal, running, until
 
 from p2pcommons.errors import NetworkError
+from p2pcommons.net.frames import FrameStream
 from p2pcommons.net.host import open_host
+from p2pcommons.node.reconciling import SESSIONS_MAX
 from p2pcommons.protocol.limits import RECONCILE_PROTOCOL
 from p2pcommons.store import Store
 
@@ -80,3 +83,28 @@ async def test_peer_that_opens_sessions_without_end_is_answered_at_a_bounded_pac
             await stream.reset()
         assert 0 < served < 40
         assert (await ana.now())["running"]
+
+
+async def test_silent_strangers_do_not_keep_a_node_from_its_peers(tmp_path: Path):
+    async with (
+        running(tmp_path / "ana") as ana,
+        running(tmp_path / "ben") as ben,
+        AsyncExitStack() as strangers,
+    ):
+        garden = ana.replica.create_commons("Garden").id
+        peer_id = ana.status["peer_id"]
+        for _ in range(SESSIONS_MAX + 2):
+            eve = await strangers.enter_async_context(
+                open_host(os.urandom(32), ["/ip4/127.0.0.1/tcp/0"])
+            )
+            eve.set_stream_handler(RECONCILE_PROTOCOL, _say_nothing)
+            await eve.dial(peer_id, ana.addresses)
+        ben.replica.join(ana.invite(garden))
+        ben.replica.nudge()
+        await until(lambda: equal(garden, ana, ben))
+        found = await ana.ask("sync", timeout=8)
+        assert found["equal"]
+
+
+async def _say_nothing(_stream: FrameStream) -> None:
+    await trio.sleep_forever()

@@ -13,6 +13,7 @@ from p2pcommons.errors import RejectReason
 from p2pcommons.protocol import events as ev
 from p2pcommons.protocol.limits import (
     FRAME_BYTES_MAX,
+    GREETING_MS_MAX,
     WANTS_IN_FLIGHT_MAX,
     SessionLimits,
 )
@@ -336,10 +337,10 @@ def test_over_its_byte_budget_a_session_pauses_and_goes_on_next_time() -> None:
 def test_a_peer_that_falls_silent_does_not_hold_the_session() -> None:
     side = make_side(node("alice"), is_opener=True)
     side.handle(ev.Started())
-    side.now_ms = 59_000
+    side.now_ms = GREETING_MS_MAX - 1_000
     side.handle(ev.Tick())
     assert side.ended() is None
-    side.now_ms = 61_000
+    side.now_ms = GREETING_MS_MAX + 1_000
     side.handle(ev.Tick())
     ended = side.ended()
     assert ended is not None

@@ -45,7 +45,9 @@ ANSWERS_PER_SECOND = 2
 ANSWERS_BURST = 20
 """Sessions that one peer may open: each costs a look at the whole set."""
 SESSIONS_MAX = 8
-"""Sessions that this node opens at the same time."""
+"""Sessions that this node opens at the same time with peers that share something with it."""
+FIRST_SESSIONS_MAX = 64
+"""The same with those of whom that is not known: silent strangers must not take all places."""
 _NEVER = float("inf")
 
 
@@ -79,6 +81,7 @@ class Reconciling:
         self._peers: dict[str, _Schedule] = {}
         self._wake = trio.Event()
         self._limiter = trio.CapacityLimiter(SESSIONS_MAX)
+        self._first_limiter = trio.CapacityLimiter(FIRST_SESSIONS_MAX)
         self._tasks: trio.Nursery | None = None
         self.on_shared: Callable[[str], Awaitable[None]] | None = None
         """Called after a session with a peer that shares something with this node."""
@@ -167,8 +170,9 @@ class Reconciling:
             await trio.sleep(RETRY_SECONDS / 4)
 
     async def _open(self, peer_id: str, schedule: _Schedule) -> None:
+        shares = self._context.state.peer(peer_id).shared
         try:
-            async with self._limiter:
+            async with self._limiter if shares else self._first_limiter:
                 if schedule.session is not None or peer_id not in self._peers:
                     return
                 stream = await self._host.open_stream(peer_id, RECONCILE_PROTOCOL)

@@ -28,6 +28,9 @@ NONCE_BYTES = 32
 BLINDED_BYTES = 16
 """What stands for a commons in `commons`: too long to meet by chance."""
 
+GREETING_MS_MAX = 10_000
+"""Silence before both sides have said what they share: greetings cost a node next to nothing."""
+
 COMMONS_MAX = 256
 """Commons named by one session; a node that shares more with one peer puts the busiest first."""
 

@@ -37,6 +37,7 @@ from p2pcommons.protocol.limits import (
     BUDGET_GRACE_BYTES,
     BUDGET_GRACE_MS,
     COMMONS_MAX,
+    GREETING_MS_MAX,
     NONCE_BYTES,
     SessionLimits,
 )
@@ -200,9 +201,12 @@ class Session:
             self._channels.pause()
 
     def _check_silence(self, now_ms: int) -> None:
+        idle_ms_max = self._limits.idle_ms_max
+        if self._phase is not _Phase.CHANNELS:
+            idle_ms_max = min(idle_ms_max, GREETING_MS_MAX)
         if self._channels.await_driver:
             self._heard_ms = now_ms  # it is this node that is slow
-        elif now_ms - self._heard_ms > self._limits.idle_ms_max:
+        elif now_ms - self._heard_ms > idle_ms_max:
             self._end(EndReason.SILENCE)
 
     def _end_when_through(self) -> None:
