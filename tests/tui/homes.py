@@ -20,6 +20,7 @@ from p2pcommons.config import Config
 from p2pcommons.model import keys
 from p2pcommons.model.kinds import EntryBody
 from p2pcommons.paths import Paths, find_paths
+from p2pcommons.peerkey import load_peer_seed
 from p2pcommons.replica import open_replica
 from p2pcommons.tui.app import CommonsApp
 
@@ -82,6 +83,7 @@ def garden_home(folder: Path) -> Paths:
     """Ana with a commons of three people, five entries, one of them with two heads."""
     paths = ana_home(folder)
     with same_chance(8), open_replica(paths, clock=lambda: NOW - 60) as replica:
+        load_peer_seed(paths)
         fill_garden(replica)
         replica.confirm_words()
     return paths

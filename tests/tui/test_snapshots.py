@@ -144,6 +144,8 @@ async def test_reading(garden: Paths, size: tuple[int, int], screens: SnapshotAs
         await write(pilot, "sharpening")
         await press(pilot, "enter", "enter")
         assert picture(pilot) == screens(name="side-by-side")
+        await press(pilot, "M")
+        assert picture(pilot) == screens(name="merge")
 
 
 @SIZES
@@ -163,6 +165,10 @@ async def test_writing(garden: Paths, size: tuple[int, int], screens: SnapshotAs
         await press(pilot, "enter", "t")
         await write(pilot, "so")
         assert picture(pilot) == screens(name="tags")
+        await press(pilot, "escape", "C")
+        assert picture(pilot) == screens(name="commons")
+        await press(pilot, "escape", "escape", "home", "enter", "X")
+        assert picture(pilot) == screens(name="withdraw")
 
 
 @SIZES
@@ -182,6 +188,10 @@ async def test_the_network(
         assert picture(pilot) == screens(name="network-equal")
         await press(pilot, "m")
         assert picture(pilot) == screens(name="mode")
+        await press(pilot, "escape", "enter")
+        assert picture(pilot) == screens(name="peer")
+        await press(pilot, "escape", "i")
+        assert picture(pilot) == screens(name="invite")
 
 
 @SIZES

@@ -113,15 +113,18 @@ class Compose(Page):
         if not self._writing.is_new:
             commons = [pair for pair in commons if pair[0] == draft.commons]
         forms = [*FORMS, *([draft.form] if draft.form and draft.form not in FORMS else [])]
-        title = Field(draft.title, id="title", compact=True)
+        title = Field(draft.title, id="title", compact=True, select_on_focus=False)
         area = TextField(draft.text, id="text", show_line_numbers=False, soft_wrap=True)
         area.indent_type = "spaces"
         yield Horizontal(
             Vertical(
                 words(self._what(), widget_id="what"),
                 _row("Title", title),
-                _row("Link", Field(draft.url, id="url", compact=True)),
-                _row("Tags", Field(join_tags(draft.tags), id="tags", compact=True)),
+                _row("Link", Field(draft.url, id="url", compact=True, select_on_focus=False)),
+                _row(
+                    "Tags",
+                    Field(join_tags(draft.tags), id="tags", compact=True, select_on_focus=False),
+                ),
                 _row(
                     "In",
                     Cycle(commons, draft.commons, widget_id="commons"),
@@ -163,7 +166,8 @@ class Compose(Page):
         if self._preview_timer is not None:
             self._preview_timer.stop()
         self._preview_timer = self.set_timer(PREVIEW_PAUSE_SECONDS, self._preview)
-        self._show_state("not saved yet" if self.typed_draft() != self._saved else "saved")
+        unsaved = self.typed_draft() != self._saved
+        self._show_state("not saved yet" if unsaved else "saved" if self._saved.name else "")
 
     @on(Input.Submitted)
     def field_done(self) -> None:

@@ -78,7 +78,8 @@ async def _edit(page: Page, context: Context, row: EntryLine, *, merge: bool) ->
         return None
     if draft is None:
         return writing
-    page.notify(f"Going on with your draft, {wording.ago(draft.saved_at, context.now())}.")
+    saved = wording.ago(draft.saved_at, context.now())
+    page.notify(f"Going on with your draft, saved {saved}.", markup=False)
     return drafting.continued(writing, draft)
 
 
