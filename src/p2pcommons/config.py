@@ -123,7 +123,9 @@ class Config:
     def set(self, name: str, value: object) -> None:
         """Change a setting and save the file. Raises UserError for a value of a wrong type."""
         _checked(_BY_NAME[name], value, name)
-        self._values[name] = value
+        # Another process may have saved since: a node that draws its port must not undo a name.
+        saved = Config.load(self.path)
+        self._values = {**saved._values, name: value}  # noqa: SLF001  of this class
         self.save()
 
     def save(self) -> None:

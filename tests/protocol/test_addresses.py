@@ -37,6 +37,8 @@ def test_what_can_be_dialled_is_accepted(address: str) -> None:
     "address",
     [
         "",
+        "/ip4/192.0.2.1/tcp/" + "9" * 5_000,
+        "/ip4/192.0.2.1/tcp/\u0663\u0663",
         "192.0.2.1:4001",
         "/ip4/192.0.2.1",
         "/ip4/192.0.2.1/udp/4001",

@@ -201,3 +201,12 @@ def test_words_of_peers_are_clean_wherever_they_are_read(
     for character in ("\x1b", "\u202e", "\u200b", "\x00"):
         assert character not in shown
     assert ana.commons_row(garden).title == "Garden"
+
+
+@pytest.mark.parametrize("clock", [0, -5, 2**32, 10**11])
+def test_clock_that_is_quite_wrong_is_named_and_nothing_is_written(tmp_path: Path, clock: int):
+    with open_replica(tmp_path / "eva", clock=lambda: float(clock)) as eva:
+        eva.create_identity("Eva")
+        with pytest.raises(UserError, match="clock"):
+            eva.create_commons("Garden")
+        assert not eva.commons()

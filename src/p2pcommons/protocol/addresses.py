@@ -6,6 +6,7 @@ Only what this program dials counts: /ip4, /ip6, /dns, /dns4 or /dns6 with /tcp,
 from __future__ import annotations
 
 import ipaddress
+import re
 
 import base58
 
@@ -46,7 +47,8 @@ def check_address(address: str) -> None:
     if len(parts) != 5 or parts[0] != "" or parts[3] != "tcp":
         raise UserError(wrong)
     _, protocol, host, _, port = parts
-    if not port.isdecimal() or int(port) > PORT_MAX:
+    # Other scripts have digits too, and a number of any length is no port.
+    if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > PORT_MAX:
         raise UserError(f"{address!r} has no port between 0 and {PORT_MAX}")
     try:
         if protocol == "ip4":

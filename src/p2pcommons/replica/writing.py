@@ -28,7 +28,7 @@ from p2pcommons.model.kinds import (
     WithdrawBody,
     encode_body,
 )
-from p2pcommons.model.limits import PARENTS_MAX, SALT_BYTES
+from p2pcommons.model.limits import CLAIMED_AT_MAX, PARENTS_MAX, SALT_BYTES
 from p2pcommons.replica.base import ReplicaBase
 from p2pcommons.replica.records import Added, Edited
 
@@ -70,6 +70,11 @@ class Writing(ReplicaBase):
         """
         signer = identity or self.require_signer()
         at = self.now() if claimed_at is None else claimed_at
+        if not 1 <= at <= CLAIMED_AT_MAX:
+            raise UserError(
+                f"the time {at} (seconds since 1970) is not one a contribution can state; "
+                "is this machine's clock right?"
+            )
         if commons not in self._settled:
             self._check_supported(commons)
         signed = sign(
