@@ -134,6 +134,15 @@ def test_over_a_limit_nothing_is_cut_and_the_limit_is_named(
     assert ana.json("list")["items"] == []
 
 
+def test_a_first_line_too_long_for_a_title_asks_for_a_title(ana: Any) -> None:
+    for line in (["--text", "x" * 301], ["https://example.org/" + "x" * 301]):
+        code, _, message = ana.error("add", *line)
+        assert code == 2
+        assert "300" in message
+        assert "give a title" in message
+    assert ana.json("add", "--text", "x" * 301, "--title", "One")["title"] == "One"
+
+
 def test_what_is_no_address_is_a_mistake(ana: Any) -> None:
     code, _, message = ana.error("add", "A title")
     assert code == 2

@@ -93,3 +93,39 @@ def test_settings_that_are_wrong_name_the_setting(ana: Any) -> None:
     code, _, message = ana.error("list")
     assert code == 2
     assert "network.port" in message
+
+
+def test_the_doctor_finds_settings_that_keep_everything_else_from_working(ana: Any) -> None:
+    for broken, named in (("[network\n", "config.toml"), ("name = 5\n", "name")):
+        (ana.path / "config.toml").write_text(broken)
+        done = ana("doctor", "--json")
+        assert done.code == 1
+        wrong = [check for check in done.json["items"] if not check["ok"]]
+        assert [check["check"] for check in wrong] == ["settings"]
+        assert named in wrong[0]["text"]
+        assert wrong[0]["fix"]
+
+
+def test_a_default_commons_that_is_not_here_is_named_as_the_setting(ana: Any) -> None:
+    with (ana.path / "config.toml").open("a") as file:
+        file.write('\n[commons]\ndefault = "Elsewhere"\n')
+    code, word, message = ana.error("add", "--title", "T")
+    assert (code, word) == (3, "not-found")
+    assert "Elsewhere" in message
+    assert "commons.default" in message
+    done = ana("doctor", "--json")
+    assert done.code == 1
+    wrong = [check["text"] for check in done.json["items"] if not check["ok"]]
+    assert any("commons.default" in text for text in wrong)
+
+
+def test_the_doctor_finds_a_runtime_folder_that_cannot_be_used(empty: Any, tmp_path: Path) -> None:
+    runtime = tmp_path / "runtime"
+    (runtime / "p2pcommons").parent.mkdir()
+    (runtime / "p2pcommons").write_text("in the way")
+    empty.path = tmp_path / ("x" * 120)
+    empty.environment["XDG_RUNTIME_DIR"] = str(runtime)
+    empty.json("init", "--name", "Ana")
+    done = empty("doctor", "--json")
+    assert done.code == 1
+    assert [check["check"] for check in done.json["items"] if not check["ok"]] == ["node"]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from p2pcommons.store import CommonsRow, Digest
 
 TAG = "read-in-the-demo"
-INSTALL = ("pipx install .", "uv tool install .")
+INSTALL = ("pipx install .", "uv tool install --overrides constraints.txt .")
 STALL_SECONDS = 60.0
 """Without a new contribution for this long, the replicas are taken not to meet."""
 _POLL_SECONDS = 0.1

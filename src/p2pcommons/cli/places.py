@@ -9,10 +9,12 @@ import click
 from p2pcommons.cli.columns import named
 from p2pcommons.cli.output import Reply
 from p2pcommons.cli.parsing import command
+from p2pcommons.errors import UserError
 
 if TYPE_CHECKING:
     from p2pcommons.cli.invocation import Invocation
     from p2pcommons.paths import Paths
+    from p2pcommons.replica import Check
 
 
 @command("paths", examples=[("paths", "the folders and files of this profile")])
@@ -52,8 +54,7 @@ def doctor(invocation: Invocation) -> Reply:
 
     Exit code 1 when something is.
     """
-    with invocation.open() as replica:
-        checks = replica.doctor()
+    checks = _checks(invocation)
     lines: list[str] = []
     for check, line in zip(
         checks, named((check.name, check.text) for check in checks), strict=True
@@ -67,3 +68,15 @@ def doctor(invocation: Invocation) -> Reply:
     ]
     wrong = sum(not check.ok for check in checks)
     return Reply({"items": items}, lines, exit_code=1 if wrong else 0)
+
+
+def _checks(invocation: Invocation) -> list[Check]:
+    """Examine the profile; settings that are broken are a finding and no failure."""
+    from p2pcommons.replica import examine_unopened
+
+    try:
+        replica = invocation.open()
+    except UserError as error:
+        return examine_unopened(error)
+    with replica:
+        return replica.doctor()

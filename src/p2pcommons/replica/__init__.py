@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from p2pcommons.replica.checks import examine_unopened
 from p2pcommons.replica.identity import Identity
 from p2pcommons.replica.records import (
     Added,
@@ -26,5 +27,6 @@ __all__ = [
     "JoinResult",
     "Replica",
     "Selection",
+    "examine_unopened",
     "open_replica",
 ]

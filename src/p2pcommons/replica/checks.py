@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from p2pcommons import control
-from p2pcommons.errors import P2PCommonsError, UserError
+from p2pcommons.errors import ErrorCode, P2PCommonsError, UserError
 from p2pcommons.replica import identity as identities
 from p2pcommons.replica.records import Check
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PYTHON_MIN = (3, 11)
 SPACE_BYTES_MIN = 50_000_000
 _OPEN_TO_OTHERS = 0o077
+_CORRECT = "correct it or remove it: what is not set has a default"
 
 
 def examine(replica: Replica) -> list[Check]:
@@ -34,10 +35,16 @@ def examine(replica: Replica) -> list[Check]:
     return checks
 
 
+def examine_unopened(error: UserError) -> list[Check]:
+    """Return what can be said of a profile whose settings keep it from being opened."""
+    python = [Check("python", *found) for found in _python()]
+    return [*python, Check("settings", ok=False, text=error.message, fix=_CORRECT)]
+
+
 Found = tuple[bool, str, str]
 
 
-def _python(_replica: Replica) -> Iterator[Found]:
+def _python(_replica: Replica | None = None) -> Iterator[Found]:
     version = ".".join(str(part) for part in sys.version_info[:3])
     enough = sys.version_info[:2] >= PYTHON_MIN
     yield enough, f"Python {version}", "" if enough else "install Python 3.11 or newer"
@@ -67,6 +74,11 @@ def _settings(replica: Replica) -> Iterator[Found]:
         )
     else:
         yield True, f"{where} is well", ""
+    if replica.config.text("commons.default"):
+        try:
+            replica.which_commons()
+        except UserError as error:
+            yield False, error.message, _CORRECT
 
 
 def _identity(replica: Replica) -> Iterator[Found]:
@@ -118,7 +130,9 @@ def _node(replica: Replica) -> Iterator[Found]:
     mode = replica.config.mode
     try:
         status = control.request(replica.paths, {"op": "status"})
-    except UserError:
+    except UserError as error:
+        if error.code is not ErrorCode.NOT_RUNNING:
+            raise
         yield True, f"no node is running (mode {mode})", ""
         return
     addresses = status.get("addresses")

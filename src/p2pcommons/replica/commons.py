@@ -87,9 +87,15 @@ class CommonsOfReplica(Writing):
         Raises UserError: USAGE with the list where several are joined, NOT_FOUND with the two
         commands that help where none is.
         """
-        chosen = ref or self.config.text("commons.default")
-        if chosen:
-            return self.resolve_commons(chosen)
+        if ref:
+            return self.resolve_commons(ref)
+        default = self.config.text("commons.default")
+        if default:
+            try:
+                return self.resolve_commons(default)
+            except UserError as error:
+                said = f"{error.message}: the setting commons.default names it"
+                raise UserError(said, error.code, error.candidates) from error
         rows = self.commons()
         if len(rows) == 1:
             return rows[0]

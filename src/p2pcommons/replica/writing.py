@@ -28,7 +28,7 @@ from p2pcommons.model.kinds import (
     WithdrawBody,
     encode_body,
 )
-from p2pcommons.model.limits import CLAIMED_AT_MAX, PARENTS_MAX, SALT_BYTES
+from p2pcommons.model.limits import CLAIMED_AT_MAX, PARENTS_MAX, SALT_BYTES, TITLE_CHARS_MAX
 from p2pcommons.replica.base import ReplicaBase
 from p2pcommons.replica.records import Added, Edited
 
@@ -319,13 +319,23 @@ def written_tags(tags: Sequence[str]) -> tuple[str, ...]:
 def title_for(title: str | None, url: str | None, text: str) -> str:
     """Return the given title, else host and path, else the first line of the text.
 
-    Raises UserError when there is nothing to take one from.
+    Raises UserError when there is nothing to take one from, or when what there is is too long:
+    nothing is cut.
     """
     if title is not None and title.strip():
         return title.strip()
     if url:
-        return host_and_path(url)
+        return _short_enough("the address", host_and_path(url))
     first = next((line.strip(" #\t") for line in text.splitlines() if line.strip(" #\t")), "")
     if not first:
         raise UserError("an entry needs a title, an address or a text")
-    return first
+    return _short_enough("the first line", first)
+
+
+def _short_enough(origin: str, title: str) -> str:
+    if len(title) > TITLE_CHARS_MAX:
+        raise UserError(
+            f"{origin} would be the title and has {len(title)} characters; "
+            f"the limit is {TITLE_CHARS_MAX}: give a title of its own"
+        )
+    return title
