@@ -15,7 +15,16 @@ from p2pcommons.errors import NetworkError
 from p2pcommons.net.frames import FrameStream
 from p2pcommons.net.host import open_host
 from p2pcommons.node.reconciling import SESSIONS_MAX
-from p2pcommons.protocol.limits import RECONCILE_PROTOCOL
+from p2pcommons.protocol.limits import FRAME_BYTES_MAX, RECONCILE_PROTOCOL
+from p2pcommons.protocol.messages import (
+    Commons,
+    Hello,
+    Open,
+    Want,
+    decode_message,
+    encode_message,
+)
+from p2pcommons.protocol.session import blinded_commons
 from p2pcommons.store import Store
 
 pytestmark = [pytest.mark.trio, pytest.mark.network]
@@ -108,3 +117,38 @@ async def test_silent_strangers_do_not_keep_a_node_from_its_peers(tmp_path: Path
 
 async def _say_nothing(_stream: FrameStream) -> None:
     await trio.sleep_forever()
+
+
+async def test_peer_that_wants_everything_and_reads_nothing_costs_little_memory(tmp_path: Path):
+    async with (
+        running(tmp_path / "ana") as ana,
+        open_host(os.urandom(32), ["/ip4/127.0.0.1/tcp/0"]) as eve,
+    ):
+        garden = ana.replica.create_commons("Garden").id
+        text = os.urandom(30_000).hex()
+        with ana.replica.batch():
+            for number in range(200):
+                ana.replica.add_entry(garden, title=f"Note {number}", text=text)
+        ids = tuple(identifier for _, identifier in ana.replica.store.items(garden))
+        await ana.ask("dial")
+        await eve.dial(ana.status["peer_id"], ana.addresses)
+        stream = await eve.open_stream(ana.status["peer_id"], RECONCILE_PROTOCOL)
+        await _greet(stream, garden)
+        for message in (Open(0, garden), *[Want(0, ids)] * 4):
+            await stream.write_frame(encode_message(message))
+        driver = ana.runtime._network._reconciling._peers[eve.peer_id].driver
+        frames = driver._frames
+        await until(lambda: frames.statistics().current_buffer_used > 0)
+        await trio.sleep(1)
+        assert frames.statistics().current_buffer_used < 40
+
+
+async def _greet(stream: FrameStream, commons: bytes) -> None:
+    """Show that we know a commons, as its opener."""
+    nonce = os.urandom(32)
+    await stream.write_frame(encode_message(Hello(nonce, 5)))
+    theirs = decode_message(await stream.read_frame(FRAME_BYTES_MAX) or b"")
+    assert isinstance(theirs, Hello)
+    await stream.read_frame(FRAME_BYTES_MAX)
+    blinded = blinded_commons(nonce + theirs.nonce, commons)
+    await stream.write_frame(encode_message(Commons((blinded,))))

@@ -50,6 +50,9 @@ log = logging.getLogger(__name__)
 
 EVENTS_WAITING_MAX = 64
 """Frames and answers waiting for the session; beyond it the stream is read no further."""
+FRAMES_AHEAD_MAX = 4
+"""Frames waiting to be written when more is loaded: a peer that never reads costs a megabyte or
+two, and the session is never kept from taking what comes in."""
 TICK_SECONDS = 1.0
 
 
@@ -79,6 +82,7 @@ class SessionDriver:
         self._events_in, self._events = trio.open_memory_channel[Event](EVENTS_WAITING_MAX)
         self._frames_in, self._frames = trio.open_memory_channel[bytes](EVENTS_WAITING_MAX)
         self._flushed = trio.Event()
+        self._frame_written = trio.Event()
         self._rowids: dict[bytes, int] = {}
         self.received = 0
         """Contributions that were new here."""
@@ -168,6 +172,8 @@ class SessionDriver:
         try:
             async for frame in self._frames:
                 await self._stream.write_frame(frame)
+                self._frame_written.set()
+                self._frame_written = trio.Event()
         except NetworkError as error:
             log.debug("writing to %s ended: %s", self._stream.peer_id, error)
             self._frames.close()
@@ -189,6 +195,8 @@ class SessionDriver:
         await self._tell(SnapshotLoaded(commons, None if fresh is None else fresh.state))
 
     async def _load(self, wanted: LoadEnvelopes) -> None:
+        while self._frames.statistics().current_buffer_used > FRAMES_AHEAD_MAX:
+            await self._frame_written.wait()
         envelopes = await self._context.storage.read(
             lambda store: store.envelopes(wanted.commons, wanted.ids)
         )
