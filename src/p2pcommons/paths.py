@@ -157,7 +157,9 @@ def runtime_dir() -> Path:
     else:
         owner = os.getuid() if sys.platform != "win32" else "user"
         folder = Path(tempfile.gettempdir()) / f"{_APP}-{owner}"
-    make_private(folder)
+    # Looked at first: a link laid in the shared folder must not change the mode of where it leads.
+    if not folder.is_symlink():
+        make_private(folder)
     if folder.is_symlink() or not _is_ours(folder):
         raise UserError(
             f"{folder} belongs to somebody else; use a shorter --home, or set XDG_RUNTIME_DIR",
