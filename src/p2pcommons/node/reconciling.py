@@ -107,8 +107,11 @@ class Reconciling:
     def connected(self, peer_id: str) -> None:
         """Take up a peer that has just connected."""
         first = self._host.peer_id < peer_id
-        pause = 0.0 if first else SECOND_OPENER_SECONDS
-        self._peers[peer_id] = _Schedule(trio.current_time() + pause)
+        due = trio.current_time() + (0.0 if first else SECOND_OPENER_SECONDS)
+        schedule = self._peers.setdefault(peer_id, _Schedule(due))
+        # Its first stream may have been quicker than this notice; that session goes on.
+        if schedule.session is None:
+            schedule.due = min(schedule.due, due)
         self._wake.set()
 
     def disconnected(self, peer_id: str) -> None:
