@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/p2pcommons demo $(DATA)
+	$(BIN)/p2pcommons demo $(if $(DATA),'$(DATA)')
 
 test: $(STAMP)
 	$(BIN)/python -m pytest

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from p2pcommons import control
+from p2pcommons.config import Config
 from p2pcommons.errors import ErrorCode, UserError
 from p2pcommons.logs import last_line
 
@@ -37,12 +38,14 @@ def start(
     """Start a node in the background and return its status once it listens and answers.
 
     One that runs already is left as it is. `watch_fd` is the reading end of a pipe: the node
-    stops when the other end is closed. Raises UserError(FAILED) with the log's last line and
-    path when the node does not come up within `timeout_s`.
+    stops when the other end is closed. Raises UserError for broken settings, and
+    UserError(FAILED) with the log's last line and path when the node does not come up within
+    `timeout_s`.
     """
     running = status(paths)
     if running["running"]:
         return running
+    Config.load(paths.config_file)
     paths.make()
     process = _spawn(paths, listen, mode, watch_fd)
     deadline = time.monotonic() + timeout_s

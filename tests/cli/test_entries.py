@@ -210,8 +210,8 @@ def test_control_characters_of_others_never_reach_the_terminal(ana: Any) -> None
         commons = replica.commons()[0].id
         values = {
             "form": evil, "title": evil, "text": evil + "\nsecond\tline", "url": evil,
-            "tags": ["a\u202e\u200bb"], "licence": evil, "language": evil, "edit_note": evil,
-            "salt": bytes(16),
+            "tags": ["a\u202e\u200bb", "\u202e"], "licence": evil, "language": evil,
+            "edit_note": evil, "salt": bytes(16),
         }  # fmt: skip
         entry = sign(
             replica.require_signer(),
@@ -226,6 +226,8 @@ def test_control_characters_of_others_never_reach_the_terminal(ana: Any) -> None
         assert done.code == 0, done
         shown = done.out + done.err
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202e\u200b]", shown), repr(shown)
+    assert ana.json("tags")["items"] == [{"tag": "ab", "count": 1}]
+    assert ana.json("show", entry.id.hex())["tags"] == ["ab"]
 
 
 def test_show_is_in_words_with_who_said_what(garden: Any) -> None:

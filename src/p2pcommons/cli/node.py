@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -11,7 +12,7 @@ from p2pcommons.cli.output import Reply
 from p2pcommons.cli.parsing import group, need_command
 from p2pcommons.cli.times import ago, count, until
 from p2pcommons.config import Mode
-from p2pcommons.errors import EXIT_CODES, ErrorCode
+from p2pcommons.errors import EXIT_CODES, ErrorCode, P2PCommonsError
 from p2pcommons.model.glance import four_words
 from p2pcommons.model.words import clean_line
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from p2pcommons.cli.invocation import Invocation
 
 Json = dict[str, object]
+_PORT_MAX = 65_535
 
 
 def _how_to_listen(function: Callable[..., Reply]) -> Callable[..., Reply]:
@@ -29,6 +31,7 @@ def _how_to_listen(function: Callable[..., Reply]) -> Callable[..., Reply]:
         "--listen",
         metavar="MULTIADDR",
         multiple=True,
+        callback=_check_listen,
         help="Listen there in this run, as in /ip4/0.0.0.0/tcp/4001; may repeat.",
     )
     mode = click.option(
@@ -37,6 +40,34 @@ def _how_to_listen(function: Callable[..., Reply]) -> Callable[..., Reply]:
         help="How far to go to meet others in this run.",
     )
     return listen(mode(function))
+
+
+def _check_listen(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    for address in value:
+        if not _is_tcp_address(address):
+            raise click.BadParameter(
+                f"{address!r} is not of the form /ip4/0.0.0.0/tcp/4001 or /ip6/::/tcp/4001",
+                ctx,
+                param,
+            )
+    return value
+
+
+def _is_tcp_address(address: str) -> bool:
+    import ipaddress
+
+    start, *parts = address.split("/")
+    if start or len(parts) != 4 or parts[0] not in ("ip4", "ip6") or parts[2] != "tcp":
+        return False
+    family = ipaddress.IPv4Address if parts[0] == "ip4" else ipaddress.IPv6Address
+    try:
+        family(parts[1])
+    except ValueError:
+        return False
+    port = parts[3]
+    return port.isascii() and port.isdecimal() and int(port) <= _PORT_MAX
 
 
 @group(
@@ -84,14 +115,20 @@ def run(
             for line in status_lines(status):
                 invocation.out.say(line)
 
-    run_node(
-        invocation.paths(),
-        listen=listen,
-        mode=mode,
-        watch_fd=watch_fd,
-        verbose=invocation.verbose,
-        ready=ready,
-    )
+    try:
+        run_node(
+            invocation.paths(),
+            listen=listen,
+            mode=mode,
+            watch_fd=watch_fd,
+            verbose=invocation.verbose,
+            ready=ready,
+        )
+    except P2PCommonsError as error:
+        if background:
+            # `node start` shows the log's last line: it must be the reason and not an older one.
+            logging.getLogger(__name__).error("%s", error)
+        raise
     return Reply({"running": False})
 
 

@@ -39,8 +39,9 @@ def text_of(text: str | None) -> str | None:
 
 
 def tags_of(tags: Iterable[str]) -> tuple[str, ...]:
-    """Return tags as they can be shown."""
-    return tuple(clean_line(tag, TAG_CHARS_MAX) for tag in tags)
+    """Return tags as they can be shown; one of invisible characters alone is not."""
+    cleaned = (clean_line(tag, TAG_CHARS_MAX) for tag in tags)
+    return tuple(dict.fromkeys(tag for tag in cleaned if tag))
 
 
 def commons_row(row: CommonsRow) -> CommonsRow:
@@ -79,8 +80,9 @@ def entry_detail(detail: EntryDetail) -> EntryDetail:
         licence=line(detail.licence, LICENCE_CHARS_MAX),
         excerpt=text_of(detail.excerpt),
         taggers=tuple(
-            (clean_line(tag, TAG_CHARS_MAX), tuple(person(who) for who in people))
+            (shown, tuple(person(who) for who in people))
             for tag, people in detail.taggers
+            if (shown := clean_line(tag, TAG_CHARS_MAX))
         ),
         versions=tuple(version(row) for row in detail.versions),
     )
@@ -113,9 +115,10 @@ def author_row(row: AuthorRow) -> AuthorRow:
     return replace(row, name=line(row.name, NAME_CHARS_MAX))
 
 
-def tag_count(row: TagCount) -> TagCount:
-    """Return a counted tag as it can be shown."""
-    return replace(row, tag=clean_line(row.tag, TAG_CHARS_MAX))
+def tag_counts(rows: Iterable[TagCount]) -> tuple[TagCount, ...]:
+    """Return counted tags as they can be shown; one of invisible characters alone is not."""
+    cleaned = (replace(row, tag=clean_line(row.tag, TAG_CHARS_MAX)) for row in rows)
+    return tuple(row for row in cleaned if row.tag)
 
 
 def author_count(row: AuthorCount) -> AuthorCount:
@@ -127,6 +130,6 @@ def facets(found: Facets) -> Facets:
     """Return the facets of a view with safe words."""
     return replace(
         found,
-        tags=tuple(tag_count(row) for row in found.tags),
+        tags=tag_counts(found.tags),
         authors=tuple(author_count(row) for row in found.authors),
     )

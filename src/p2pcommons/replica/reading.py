@@ -101,7 +101,7 @@ class Reading(CommonsOfReplica):
     ) -> list[TagCount]:
         """Return tags with the number of entries that carry them, most used first."""
         counted = self.store.tag_counts(commons or None, prefix=prefix, limit=limit)
-        return [cleaning.tag_count(row) for row in counted]
+        return list(cleaning.tag_counts(counted))
 
     def digest(self, commons: bytes) -> Digest:
         """Return count, fingerprint and number of bodies held, from the store alone."""
