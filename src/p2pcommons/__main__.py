@@ -7,7 +7,7 @@ import sys
 
 def main() -> int:
     """Run the program on `sys.argv` and return its exit code."""
-    if sys.argv[1:] == ["--version"]:
+    if _asks_for_version(sys.argv[1:]):
         # Asked often by other programs: nothing but the interpreter is started for it.
         from p2pcommons import __version__
 
@@ -16,6 +16,18 @@ def main() -> int:
     from p2pcommons.cli.root import run
 
     return run()
+
+
+def _asks_for_version(arguments: list[str]) -> bool:
+    """Tell whether the version is all that is asked for, whatever home is named beside it."""
+    beside = iter(arguments)
+    rest: list[str] = []
+    for argument in beside:
+        if argument == "--home":
+            next(beside, None)
+        elif not argument.startswith("--home=") and argument not in ("--no-input", "-v"):
+            rest.append(argument)
+    return rest == ["--version"]
 
 
 if __name__ == "__main__":
