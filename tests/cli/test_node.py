@@ -130,8 +130,14 @@ def test_two_people_edit_at_once_and_one_joins_both_versions(pair: Any) -> None:
     assert "[2]" in shown
     assert "Mark the focal line." in shown
     assert "Paint it black." in shown
+    # Rui did not begin it: what Rui joins stands beside what Ana wrote, until Ana takes it up.
+    beside = rui("edit", entry, "--merge", "--text", "Line, then paint.")
+    assert "2 versions stand side by side" in beside.err
+    known = len(rui.json("show", entry)["versions"])
+    wait_for(lambda: len(ana.json("show", entry)["versions"]) == known)
     merged = ana.json("edit", entry, "--merge", "--text", "Mark the focal line, paint it black.")
     assert len(merged["parents"]) == 2
+    assert merged["heads"] == 1
     wait_for(lambda: rui.json("show", entry)["heads"] == 1)
 
 

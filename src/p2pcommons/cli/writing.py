@@ -151,14 +151,19 @@ def edit(
             edit_note=note,
             merge=merge,
         )
+        heads = replica.entry(found.commons, edited.id).row.heads
     fields = {
         "id": edited.id.hex(),
         "version": edited.version.hex(),
         "parents": [parent.hex() for parent in edited.parents],
+        "heads": heads,
     }
-    replaced = ", ".join(short(parent) for parent in edited.parents)
-    said = f"version {short(edited.version)} replaces {replaced}"
-    return Reply(fields, [short(edited.id)], (said,))
+    earlier = ", ".join(short(parent) for parent in edited.parents)
+    said = (f"version {short(edited.version)} follows {earlier}",)
+    if heads > 1:
+        rule = "a version is replaced by its author, or by whoever began the entry"
+        said += (f"{heads} versions stand side by side: {rule}",)
+    return Reply(fields, [short(edited.id)], said)
 
 
 @command(
