@@ -6,6 +6,7 @@ look at the SVG files before committing them.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,10 +40,15 @@ def screens(snapshot: SnapshotAssertion) -> SnapshotAssertion:
     return snapshot.use_extension(SVGImageExtension)
 
 
-def picture(pilot: Pilot[int]) -> str:
-    """The screen as SVG, without the toasts, which come and go by the clock."""
+async def picture(pilot: Pilot[int]) -> str:
+    """The screen as SVG, once it stands still, without toasts, which go by the clock."""
     pilot.app.clear_notifications()
-    return pilot.app.export_screenshot()
+    before, drawn = "", pilot.app.export_screenshot()
+    while before != drawn:
+        await asyncio.sleep(0.04)
+        await settled(pilot)
+        before, drawn = drawn, pilot.app.export_screenshot()
+    return drawn
 
 
 def peer(*, connected: bool) -> PeerStatus:
@@ -91,7 +97,7 @@ async def test_the_first_run(
     empty: Paths, size: tuple[int, int], screens: SnapshotAssertion
 ) -> None:
     async with running(empty, size) as pilot:
-        assert picture(pilot) == screens(name="first-run")
+        assert await picture(pilot) == screens(name="first-run")
 
 
 @SIZES
@@ -100,13 +106,13 @@ async def test_before_anything_is_there(
     ana: Paths, size: tuple[int, int], screens: SnapshotAssertion
 ) -> None:
     async with running(ana, size) as pilot:
-        assert picture(pilot) == screens(name="welcome")
+        assert await picture(pilot) == screens(name="welcome")
         await press(pilot, "W")
-        assert picture(pilot) == screens(name="words")
+        assert await picture(pilot) == screens(name="words")
         await press(pilot, "escape", "down", "enter")
-        assert picture(pilot) == screens(name="paste-invite")
+        assert await picture(pilot) == screens(name="paste-invite")
         await press(pilot, "escape", "up", "enter")
-        assert picture(pilot) == screens(name="begin-commons")
+        assert await picture(pilot) == screens(name="begin-commons")
         await write(pilot, "Garden")
         await press(pilot, "enter", "enter")
 
@@ -116,16 +122,16 @@ async def test_before_anything_is_there(
 async def test_browsing(garden: Paths, size: tuple[int, int], screens: SnapshotAssertion) -> None:
     async with running(garden, size) as pilot:
         await press(pilot, "down")
-        assert picture(pilot) == screens(name="browse")
+        assert await picture(pilot) == screens(name="browse")
         await press(pilot, "f")
-        assert picture(pilot) == screens(name="facets")
+        assert await picture(pilot) == screens(name="facets")
         await press(pilot, "escape", "space", "space")
-        assert picture(pilot) == screens(name="marked")
+        assert await picture(pilot) == screens(name="marked")
         await press(pilot, "escape", "/")
         await write(pilot, "solar")
-        assert picture(pilot) == screens(name="search")
+        assert await picture(pilot) == screens(name="search")
         await write(pilot, " nowhere")
-        assert picture(pilot) == screens(name="nothing-fits")
+        assert await picture(pilot) == screens(name="nothing-fits")
 
 
 @SIZES
@@ -135,17 +141,17 @@ async def test_reading(garden: Paths, size: tuple[int, int], screens: SnapshotAs
         await press(pilot, "/")
         await write(pilot, "oven")
         await press(pilot, "enter", "enter")
-        assert picture(pilot) == screens(name="reader")
+        assert await picture(pilot) == screens(name="reader")
         await press(pilot, "d")
-        assert picture(pilot) == screens(name="reader-details")
+        assert await picture(pilot) == screens(name="reader-details")
         await press(pilot, "d", "l", "a")
-        assert picture(pilot) == screens(name="open-link")
+        assert await picture(pilot) == screens(name="open-link")
         await press(pilot, "escape", "escape", "escape", "/")
         await write(pilot, "sharpening")
         await press(pilot, "enter", "enter")
-        assert picture(pilot) == screens(name="side-by-side")
+        assert await picture(pilot) == screens(name="side-by-side")
         await press(pilot, "M")
-        assert picture(pilot) == screens(name="merge")
+        assert await picture(pilot) == screens(name="merge")
 
 
 @SIZES
@@ -157,18 +163,18 @@ async def test_writing(garden: Paths, size: tuple[int, int], screens: SnapshotAs
         pilot.app.screen.query_one("#text", TextArea).text = OVEN
         await pilot.pause(0.02)
         await press(pilot, "ctrl+s")
-        assert picture(pilot) == screens(name="compose")
+        assert await picture(pilot) == screens(name="compose")
         await press(pilot, "f9")
-        assert picture(pilot) == screens(name="publish")
+        assert await picture(pilot) == screens(name="publish")
         await press(pilot, "escape", "escape", "/")
         await write(pilot, "oven")
         await press(pilot, "enter", "t")
         await write(pilot, "so")
-        assert picture(pilot) == screens(name="tags")
+        assert await picture(pilot) == screens(name="tags")
         await press(pilot, "escape", "C")
-        assert picture(pilot) == screens(name="commons")
+        assert await picture(pilot) == screens(name="commons")
         await press(pilot, "escape", "escape", "home", "enter", "X")
-        assert picture(pilot) == screens(name="withdraw")
+        assert await picture(pilot) == screens(name="withdraw")
 
 
 @SIZES
@@ -179,19 +185,19 @@ async def test_the_network(
     async with running(garden, size) as pilot:
         commons = commons_of(pilot)
         await press(pilot, "2")
-        assert picture(pilot) == screens(name="network-off")
+        assert await picture(pilot) == screens(name="network-off")
         await tell(pilot, node(commons, connected=False))
-        assert picture(pilot) == screens(name="network-alone")
+        assert await picture(pilot) == screens(name="network-alone")
         await tell(pilot, node(commons, connected=True, have=312, of=1_840))
-        assert picture(pilot) == screens(name="network-receiving")
+        assert await picture(pilot) == screens(name="network-receiving")
         await tell(pilot, node(commons, connected=True))
-        assert picture(pilot) == screens(name="network-equal")
+        assert await picture(pilot) == screens(name="network-equal")
         await press(pilot, "m")
-        assert picture(pilot) == screens(name="mode")
+        assert await picture(pilot) == screens(name="mode")
         await press(pilot, "escape", "enter")
-        assert picture(pilot) == screens(name="peer")
+        assert await picture(pilot) == screens(name="peer")
         await press(pilot, "escape", "i")
-        assert picture(pilot) == screens(name="invite")
+        assert await picture(pilot) == screens(name="invite")
 
 
 @SIZES
@@ -202,8 +208,8 @@ async def test_help_and_leaving(
     demo = DemoNote("/tmp/p2pcommons-demo-x")
     async with running(garden, size, demo) as pilot:
         await press(pilot, "question_mark")
-        assert picture(pilot) == screens(name="help")
+        assert await picture(pilot) == screens(name="help")
         await press(pilot, "escape", "g")
-        assert picture(pilot) == screens(name="go-to")
+        assert await picture(pilot) == screens(name="go-to")
         await press(pilot, "escape", "ctrl+q")
-        assert picture(pilot) == screens(name="quit-demo")
+        assert await picture(pilot) == screens(name="quit-demo")

@@ -28,6 +28,8 @@ class Lane:
         self._clock = clock
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"tui-{name}")
         self._replica: Replica | None = None
+        self.waiting = 0
+        """Pieces of work that somebody waits for."""
 
     async def run(self, work: Callable[[Replica], T]) -> T:
         """Do `work` in the lane and return what it returns; its errors come out here.
@@ -35,7 +37,11 @@ class Lane:
         Work that was not begun is dropped when the waiting task is cancelled.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, lambda: work(self._own()))
+        self.waiting += 1
+        try:
+            return await loop.run_in_executor(self._executor, lambda: work(self._own()))
+        finally:
+            self.waiting -= 1
 
     def reload(self) -> None:
         """Open the replica anew before the next piece of work: settings have changed."""
@@ -75,6 +81,11 @@ class Desk:
         """Settings have changed: every lane reads them anew."""
         for lane in self._lanes():
             lane.reload()
+
+    @property
+    def is_busy(self) -> bool:
+        """True while somebody waits for any lane."""
+        return any(lane.waiting for lane in self._lanes())
 
     def close(self) -> None:
         """Close all lanes; what is being written is finished first."""

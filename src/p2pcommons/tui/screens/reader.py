@@ -141,6 +141,10 @@ class Reader(EntryActions):
         except P2PCommonsError as error:
             self.notify(str(error), severity="warning", markup=False)
             return
+        # Not here: a newer read cancels this one, and widgets must not be half mounted.
+        self.call_later(self._show_if_new, page)
+
+    async def _show_if_new(self, page: EntryPage) -> None:
         if page != self._page:
             self._page = page
             self._row = page.line
