@@ -10,7 +10,6 @@ from p2pcommons.net.limits import (
     Handshake,
     Held,
     HostLimits,
-    TokenBucket,
 )
 
 
@@ -79,28 +78,6 @@ def test_streams_are_counted_for_each_peer_and_for_all() -> None:
     for peer in ("eve", "eve", "bob"):
         gate.end_stream(peer)
     assert not gate.streams
-
-
-def test_bucket_fills_with_time_and_no_further() -> None:
-    bucket = TokenBucket(per_second=10, burst=5)
-    assert bucket.take(5, now=0.0)
-    assert not bucket.take(1, now=0.05)
-    assert bucket.take(1, now=0.15)
-    assert not bucket.take(6, now=1000.0)
-    assert bucket.take(5, now=1000.0)
-
-
-def test_spending_more_than_there_is_costs_time() -> None:
-    bucket = TokenBucket(per_second=10, burst=5)
-    assert bucket.spend(5, now=0.0) == 0.0
-    assert bucket.spend(5, now=0.0) == 0.5
-    assert bucket.spend(0, now=0.5) == 0.0
-
-
-def test_clock_that_goes_back_takes_no_tokens() -> None:
-    bucket = TokenBucket(per_second=1, burst=2)
-    assert bucket.take(1, now=100.0)
-    assert bucket.take(1, now=50.0)
 
 
 def test_over_the_sum_of_all_the_largest_holder_is_named() -> None:

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from libp2p.pubsub.mcache import CacheEntry, MessageCache
 
-from p2pcommons.net.limits import TokenBucket
+from p2pcommons.protocol.budget import TokenBucket
+from p2pcommons.protocol.limits import GossipBudget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_BUDGET = GossipBudget()
 
 SEEN_SECONDS = 120.0
 SEEN_IDS_MAX = 50_000
@@ -24,8 +27,6 @@ SEEN_IDS_MAX = 50_000
 CACHED_BYTES_MAX = 16 * 1024 * 1024
 """Of messages kept for neighbours that ask; what does not fit is left to reconciliation."""
 
-NEIGHBOUR_BYTES_PER_SECOND = 2 * 1024 * 1024
-NEIGHBOUR_BYTES_BURST = 8 * 1024 * 1024
 NEIGHBOUR_RPCS_PER_SECOND = 300
 NEIGHBOUR_RPCS_BURST = 2000
 """Before anything is verified. Beyond it we read more slowly; nothing is dropped by volume."""
@@ -103,7 +104,9 @@ class Neighbour:
     """What one neighbour may still do."""
 
     bytes_in: TokenBucket = field(
-        default_factory=lambda: TokenBucket(NEIGHBOUR_BYTES_PER_SECOND, NEIGHBOUR_BYTES_BURST)
+        default_factory=lambda: TokenBucket(
+            _BUDGET.neighbour_bytes_per_s, _BUDGET.neighbour_bytes_burst
+        )
     )
     rpcs: TokenBucket = field(
         default_factory=lambda: TokenBucket(NEIGHBOUR_RPCS_PER_SECOND, NEIGHBOUR_RPCS_BURST)

@@ -6,7 +6,7 @@ import logging
 import time
 
 from p2pcommons.net import limits
-from p2pcommons.net.limits import TokenBucket
+from p2pcommons.protocol.budget import TokenBucket
 
 LIBRARIES = ("libp2p", "trio", "zeroconf", "multiaddr")
 

@@ -79,41 +79,6 @@ class HostLimits:
     stream_writes_seconds_max: float = 30.0
 
 
-@dataclass(slots=True)
-class TokenBucket:
-    """`per_second` tokens flow in, at most `burst` are kept; times in seconds."""
-
-    per_second: float
-    burst: float
-    tokens: float = 0.0
-    filled_at: float | None = None
-
-    def take(self, amount: float, now: float) -> bool:
-        """Take `amount` tokens if they are there; else take none and return False."""
-        self._fill(now)
-        if self.tokens < amount:
-            return False
-        self.tokens -= amount
-        return True
-
-    def spend(self, amount: float, now: float) -> float:
-        """Take `amount` tokens in any case; the seconds to wait until they would have been there.
-
-        With what is owed the bucket may be below zero.
-        """
-        self._fill(now)
-        self.tokens -= amount
-        return max(0.0, -self.tokens / self.per_second)
-
-    def _fill(self, now: float) -> None:
-        if self.filled_at is None:
-            self.tokens = self.burst
-        else:
-            elapsed = max(0.0, now - self.filled_at)
-            self.tokens = min(self.burst, self.tokens + elapsed * self.per_second)
-        self.filled_at = now
-
-
 @dataclass(eq=False, slots=True)
 class Handshake:
     """A socket between accept and finished handshake; `evict` ends it."""

@@ -15,10 +15,12 @@ from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
 from p2pcommons.net import limits
 from p2pcommons.net.journal import paced_logger
-from p2pcommons.net.limits import BufferBudget, TokenBucket
+from p2pcommons.protocol.budget import TokenBucket
 
 if TYPE_CHECKING:
     from libp2p.abc import IMuxedStream
+
+    from p2pcommons.net.limits import BufferBudget
 
 log = paced_logger(__name__)
 

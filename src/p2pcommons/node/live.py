@@ -14,7 +14,7 @@ import trio
 
 from p2pcommons.errors import RejectedError, StoreError
 from p2pcommons.net.gossip import GossipMessage, Verdict
-from p2pcommons.protocol.budget import GossipBudgets
+from p2pcommons.protocol.budget import AuthorBudgets
 from p2pcommons.protocol.gossip import decode_gossip, encode_gossip
 from p2pcommons.protocol.limits import GOSSIP_COALESCE_MS
 from p2pcommons.protocol.topic import gossip_topic
@@ -49,7 +49,7 @@ class Live:
         self._judged: dict[bytes, tuple[Contribution, ...]] = {}
         self._known: dict[bytes, None] = {}
         self._asked: dict[bytes, float] = {}
-        self._budgets = GossipBudgets()
+        self._budgets = AuthorBudgets()
         self._wake = trio.Event()
         self._published_rowid = 0
         self._arrived_in, self._arrived = trio.open_memory_channel[tuple[bytes, GossipMessage]](
@@ -149,7 +149,7 @@ class Live:
         new = [each for each in verified.contributions if self._is_new(commons, each)]
         if not new:
             return Verdict.IGNORE
-        if not self._budgets.take_new(new[0].header.author, len(new), _now_ms()):
+        if not self._budgets.take_new(new[0].header.author, len(new), trio.current_time()):
             # Shed, not blamed: reconciliation brings it at its own pace.
             return Verdict.IGNORE
         self._remember(new)
@@ -230,7 +230,3 @@ def _place(contribution: Contribution) -> tuple[bytes, bytes]:
 
 def _from(arrived: tuple[bytes, GossipMessage]) -> tuple[bytes, str]:
     return arrived[0], arrived[1].peer_id
-
-
-def _now_ms() -> int:
-    return int(trio.current_time() * 1_000)

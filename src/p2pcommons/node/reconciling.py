@@ -195,7 +195,7 @@ class Reconciling:
         if schedule is None:
             # Its stream may be here before the notice of its connection.
             schedule = self._peers.setdefault(peer_id, _Schedule(_NEVER))
-        if not schedule.answers.take(1, int(trio.current_time() * 1_000)):
+        if not schedule.answers.take(1, trio.current_time()):
             # Not worth a fault: it may be a bug of its version. It costs us nothing this way.
             await stream.reset()
             return
