@@ -154,3 +154,15 @@ async def _greet(stream: FrameStream, commons: bytes) -> None:
     await stream.read_frame(FRAME_BYTES_MAX)
     blinded = blinded_commons(nonce + theirs.nonce, commons)
     await stream.write_frame(encode_message(Commons((blinded,))))
+
+
+async def test_nearly_full_disk_is_left_to_the_person(tmp_path: Path):
+    async with running(tmp_path / "ana") as ana, running(tmp_path / "ben") as ben:
+        garden = ana.replica.create_commons("Garden").id
+        ben.runtime._context.ingest._free_bytes_min = 2**62
+        ben.replica.join(ana.invite(garden))
+        await until(lambda: "until there is room" in ben.runtime._context.state.trouble)
+        own = ben.replica.add_entry(garden, title="Still mine to write").id
+        assert ben.replica.entry(garden, own).text == ""
+        ben.runtime._context.ingest._free_bytes_min = 0
+        await until(lambda: equal(garden, ana, ben))

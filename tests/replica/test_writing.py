@@ -210,3 +210,13 @@ def test_clock_that_is_quite_wrong_is_named_and_nothing_is_written(tmp_path: Pat
         with pytest.raises(UserError, match="clock"):
             eva.create_commons("Garden")
         assert not eva.commons()
+
+
+def test_an_address_that_would_run_in_a_reader_s_browser_is_refused(ana: Replica):
+    garden = ana.create_commons("Garden").id
+    for url in ("javascript:alert(1)", " Data:text/html,x", "file:///etc/passwd"):
+        with pytest.raises(UserError, match="means nothing to others"):
+            ana.add_entry(garden, url=url)
+    entry = ana.add_entry(garden, url="http://example.org").id
+    with pytest.raises(UserError):
+        ana.edit_entry(entry, commons=garden, url="javascript:alert(1)")

@@ -6,7 +6,10 @@ import html
 import re
 from urllib.parse import urlsplit, urlunsplit
 
+from p2pcommons.errors import UserError
+
 _HUGE_REFERENCE = re.compile(r"&#[0-9]{8,};?")
+_OF_ONE_MACHINE = frozenset({"about", "blob", "data", "file", "javascript", "vbscript"})
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ftp": 21}
 
 
@@ -41,3 +44,10 @@ def host_and_path(url: str) -> str:
     except ValueError:
         return url.strip()
     return (parts.netloc.rpartition("@")[2] + parts.path).rstrip("/") or url.strip()
+
+
+def check_shareable(url: str) -> None:
+    """Raise UserError for an address that others cannot use, or that would run as a program."""
+    scheme = url.strip().partition(":")[0].lower()
+    if scheme in _OF_ONE_MACHINE:
+        raise UserError(f"an address that begins with {scheme}: means nothing to others")

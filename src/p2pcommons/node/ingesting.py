@@ -7,12 +7,13 @@ becomes one transaction, so an idle node stores at once and a busy one in groups
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
 
-from p2pcommons.errors import RejectedError, RejectReason
+from p2pcommons.errors import RejectedError, RejectReason, StoreError
 from p2pcommons.model.contribution import Contribution, Grant, verify
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 VERIFIERS = 2
 """Threads that verify at once: libsodium releases the interpreter lock."""
 GROUP_ROWS_MAX = 450
+FREE_BYTES_MIN = 100_000_000
+"""Others must not fill the disk on which this person still wants to write."""
 GRANTS_MAX = 100_000
 """Verified grants remembered, 160 bytes each; then the memory starts anew."""
 
@@ -52,9 +55,12 @@ class Taken:
 class Ingest:
     """Verifies and stores what peers send."""
 
-    def __init__(self, storage: Storage, now: Callable[[], int]) -> None:
+    def __init__(
+        self, storage: Storage, now: Callable[[], int], free_bytes_min: int = FREE_BYTES_MIN
+    ) -> None:
         self._storage = storage
         self._now = now
+        self._free_bytes_min = free_bytes_min
         self._limiter = trio.CapacityLimiter(VERIFIERS)
         self._grants: set[Grant] = set()
         self.on_new: Callable[[bytes, tuple[bytes, ...], str], None] | None = None
@@ -78,6 +84,7 @@ class Ingest:
         """Commit what is verified, in groups of at most GROUP_ROWS_MAX rows. Raises StoreError."""
         new: list[bytes] = []
         bodies = 0
+        self._check_room()
         for start in range(0, len(contributions), GROUP_ROWS_MAX):
             group = contributions[start : start + GROUP_ROWS_MAX]
             now = self._now()
@@ -95,6 +102,17 @@ class Ingest:
         arrived = set(new)
         known = tuple(each.id for each in contributions if each.id not in arrived)
         return Taken(tuple(new), known, bodies)
+
+    def _check_room(self) -> None:
+        """Raise StoreError while the disk is nearly full: what is left is for the person."""
+        path = self._storage.path
+        free = shutil.disk_usage(path.parent).free
+        if free < self._free_bytes_min:
+            raise StoreError(
+                f"{free // 1_000_000} MB are left at {path.parent}: "
+                "nothing more is taken from peers until there is room",
+                str(path),
+            )
 
     def verify_now(self, envelopes: Sequence[Envelope], commons: bytes) -> Verified:
         """Verify a gossip message where it stands: a burst of at most 20 ms."""

@@ -94,6 +94,7 @@ class Storage:
     """The two store threads of a node."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.writer = StoreThread(path, "store-writer", gap_s=WRITER_GAP_SECONDS)
         self.reader = StoreThread(path, "store-reader")
 

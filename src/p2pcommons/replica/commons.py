@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, cast
 
 from p2pcommons import control
+from p2pcommons.config import Mode
 from p2pcommons.errors import ErrorCode, UserError
 from p2pcommons.model import keys
 from p2pcommons.model.ids import PREFIX_HEX_CHARS_MIN, ZERO_ID, hex_prefix, short
@@ -150,7 +151,7 @@ class CommonsOfReplica(Writing):
         peer_id = peer_id_of(load_peer_seed(self.paths))
         invite = Invite(commons, row.title or row.title_hint or "", peer_id, chosen, None)
         return InviteMade(
-            encode_invite(invite), row, chosen, not in_use, _invite_note(chosen, in_use)
+            encode_invite(invite), row, chosen, not in_use, self._invite_note(chosen, in_use)
         )
 
     def join(self, text: str) -> JoinResult:
@@ -172,6 +173,20 @@ class CommonsOfReplica(Writing):
         return JoinResult(
             self.commons_row(invite.commons), already, invite.peer_id, invite.addresses
         )
+
+    def _invite_note(self, addresses: Sequence[str], in_use: bool) -> str:
+        if not addresses:
+            on_lan = self.config.mode in (Mode.LAN, Mode.OPEN)
+            return "the invite names no address, since no node has run here yet; " + (
+                "it works on one LAN; for elsewhere, make it after: p2pcommons node start"
+                if on_lan
+                else "make it again after: p2pcommons node start"
+            )
+        if all(address.startswith(_LOOPBACK) for address in addresses):
+            return "the invite names this machine only; it works for homes on this machine"
+        if not in_use:
+            return "no node is running: the invite names the addresses used last"
+        return ""
 
     def _addresses(self) -> tuple[tuple[str, ...], bool]:
         """Return this node's addresses and whether they are in use now."""
@@ -195,19 +210,6 @@ def choose_addresses(known: Sequence[str]) -> tuple[str, ...]:
     elsewhere = [address for address in elsewhere if not address.startswith("/ip6/fe80")]
     ordered = sorted(elsewhere or known, key=lambda address: not address.startswith("/ip4/"))
     return tuple(ordered[:INVITE_ADDRESSES_MAX])
-
-
-def _invite_note(addresses: Sequence[str], in_use: bool) -> str:
-    if not addresses:
-        return (
-            "the invite names no address, since no node has run here yet; "
-            "on one LAN it works all the same"
-        )
-    if all(address.startswith(_LOOPBACK) for address in addresses):
-        return "the invite names this machine only; it works for homes on this machine"
-    if not in_use:
-        return "no node is running: the invite names the addresses used last"
-    return ""
 
 
 __all__ = ["PREFIX_HEX_CHARS_MIN", "CommonsOfReplica", "choose_addresses", "commons_line"]

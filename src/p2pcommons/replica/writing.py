@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from p2pcommons import control
 from p2pcommons.errors import ErrorCode, UserError
 from p2pcommons.model import tags as tag_words
-from p2pcommons.model.addresses import host_and_path
+from p2pcommons.model.addresses import check_shareable, host_and_path
 from p2pcommons.model.contribution import Contribution, decode_header, sign
 from p2pcommons.model.ids import short
 from p2pcommons.model.kinds import (
@@ -139,6 +139,8 @@ class Writing(ReplicaBase):
         Raises UserError naming the limit that is exceeded, or what is missing.
         """
         address = url.strip() if url else None
+        if address:
+            check_shareable(address)
         body = EntryBody(
             form=form or (FORM_LINK if address else FORM_NOTE),
             title=title_for(title, address, text),
@@ -183,6 +185,8 @@ class Writing(ReplicaBase):
                 f"the text of {short(base.id)} has not arrived yet; edit it when it has",
                 ErrorCode.REFUSED,
             )
+        if url:
+            check_shareable(url)
         body = EntryBody(
             form=form or base.form or FORM_NOTE,
             title=base.title or "" if title is None else title.strip(),
