@@ -24,6 +24,7 @@ from p2pcommons.paths import Paths, find_paths
 from p2pcommons.peerkey import load_peer_seed
 from p2pcommons.replica import open_replica
 from p2pcommons.tui.app import CommonsApp
+from p2pcommons.tui.screens.first_run import FirstRun
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -172,6 +173,8 @@ async def running(
     app.animation_level = "none"
     try:
         async with app.run_test(size=size) as pilot:
+            while not (isinstance(app.screen, FirstRun) or _has_begun(app)):
+                await asyncio.sleep(0.005)
             await settled(pilot)
             yield pilot
             assert app.bugs == []
@@ -191,6 +194,10 @@ async def settled(pilot: Pilot[int]) -> None:
             break
     for field in (*app.screen.query(Input), *app.screen.query(TextArea)):
         field.cursor_blink = False
+
+
+def _has_begun(app: App[int]) -> bool:
+    return all(worker.is_finished for worker in app.workers if worker.group == "begin")
 
 
 def _is_busy(app: App[int]) -> bool:
