@@ -82,6 +82,17 @@ class CommonsApp(App[int]):
         Binding("z", "zoom", "Zoom this pane", id="app.zoom", show=False),
         Binding("f5", "look", "Look again", id="app.look", show=False),
         Binding("W", "words", "Your 24 words", id="app.words", show=False),
+        # Decided before the key reaches the focused field: letters typed in the same burst would
+        # otherwise still land in the field that was left.
+        Binding("tab", "app.focus_next", "Next field", id="app.next", show=False, priority=True),
+        Binding(
+            "shift+tab",
+            "app.focus_previous",
+            "Field before",
+            id="app.previous",
+            show=False,
+            priority=True,
+        ),
         Binding("ctrl+q", "quit", "Quit", id="app.quit", show=False),
     ]
 

@@ -22,7 +22,10 @@ class DemoNote:
     """Shown while the demo runs: `folder` is temporary, `install` the ways to keep the program."""
 
     folder: str
-    install: tuple[str, ...] = ("pipx install .", "uv tool install .")
+    install: tuple[str, ...] = (
+        "pipx install .",
+        "uv tool install --overrides constraints.txt .",
+    )
 
 
 NOTHING_READ = Overview(-1, None, (), 0)
