@@ -165,4 +165,4 @@ async def test_nearly_full_disk_is_left_to_the_person(tmp_path: Path):
         own = ben.replica.add_entry(garden, title="Still mine to write").id
         assert ben.replica.entry(garden, own).text == ""
         ben.runtime._context.ingest._free_bytes_min = 0
-        await until(lambda: equal(garden, ana, ben))
+        await until(lambda: equal(garden, ana, ben), 60)

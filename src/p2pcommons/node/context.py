@@ -50,12 +50,10 @@ class NodeContext:
         A full disk is no reason to stop reading, serving and telling the person.
         """
         try:
-            result = await self.storage.write(call)
+            return await self.storage.write(call)
         except StoreError as error:
             self.note_trouble(error)
             return None
-        self.state.trouble = ""
-        return result
 
     def note_trouble(self, error: BaseException) -> None:
         """Keep what the store said for the status line, and log it once."""

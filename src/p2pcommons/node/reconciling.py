@@ -139,6 +139,7 @@ class Reconciling:
 
     def arrived(self, commons: bytes, ids: tuple[bytes, ...], source: str) -> None:
         """Tell the sessions with others what need not be fetched any more."""
+        self._context.state.trouble = ""  # the store takes what comes
         for peer_id, schedule in self._peers.items():
             if schedule.driver is not None and peer_id != source:
                 schedule.driver.arrived(commons, ids)
@@ -253,6 +254,7 @@ class Reconciling:
             outcome in (Outcome.EQUAL, Outcome.UNSUPPORTED) for outcome in outcomes
         ):
             schedule.failures = 0
+            self._context.state.trouble = ""
             self._later(schedule, self._interval * random.uniform(0.75, 1.25))  # noqa: S311
         else:
             self._retry(schedule, progress=driver.received > 0)
