@@ -21,7 +21,7 @@ demo: $(STAMP)
 	$(BIN)/p2pcommons demo $(if $(DATA),'$(DATA)')
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 check: $(STAMP)
 	$(BIN)/ruff format --check src tests bench
