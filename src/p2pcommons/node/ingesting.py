@@ -1,15 +1,17 @@
-"""The way in for everything that comes from peers: verify in threads, write in groups, one path.
+"""The way in for everything that comes from peers: verify, decide, write in groups. One path.
 
-Sessions and gossip both end here. Gossip is gathered: whatever is waiting when the writer is free
-becomes one transaction, so an idle node stores at once and a busy one in groups.
+Sessions and gossip both end here. Verifiers hand on to the writer without passing through the
+event loop; the writer takes whatever waits as one transaction, so an idle node stores at once and
+a busy one in groups. The event loop hears of it after the commit.
 """
 
 from __future__ import annotations
 
 import logging
 import shutil
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
@@ -18,15 +20,16 @@ from p2pcommons.model.contribution import Contribution, Grant, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from p2pcommons.model.contribution import Envelope
     from p2pcommons.node.storage import Storage
+    from p2pcommons.store import Store
 
 log = logging.getLogger(__name__)
 
-VERIFIERS = 2
-"""Threads that verify at once: libsodium releases the interpreter lock."""
 GROUP_ROWS_MAX = 450
+"""Rows in one transaction: 35 to 50 ms during which others wait."""
 FREE_BYTES_MIN = 100_000_000
 """Others must not fill the disk on which this person still wants to write."""
 GRANTS_MAX = 100_000
@@ -44,79 +47,180 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What the store made of a group."""
+    """What became of a group: every id is in exactly one of the first three."""
 
     new: tuple[bytes, ...]
     known: tuple[bytes, ...]
-    bodies: int
+    declined: tuple[bytes, ...] = ()
+    bodies: int = 0
     rejected: RejectReason | None = None
+
+
+class Admission(Protocol):
+    """Decides what this node wants to hold. Called where it writes, just before the commit."""
+
+    def admit(
+        self, store: Store, contributions: Sequence[Contribution], source: str
+    ) -> Sequence[Contribution]:
+        """Return those that are stored; the others are declined and stay unknown."""
+        ...
+
+
+class Everything:
+    """Admits whatever is valid."""
+
+    def admit(
+        self, _store: Store, contributions: Sequence[Contribution], _source: str
+    ) -> Sequence[Contribution]:
+        """Return all of them."""
+        return contributions
+
+
+@dataclass(slots=True)
+class _Passage:
+    """One group on its way in, from a peer to the commit and back to whoever waits for it."""
+
+    source: str
+    contributions: tuple[Contribution, ...] = ()
+    rejected: RejectReason | None = None
+    new: list[bytes] = field(default_factory=list[bytes])
+    declined: list[bytes] = field(default_factory=list[bytes])
+    bodies: int = 0
+    error: Exception | None = None
+    done: trio.Event = field(default_factory=trio.Event)
+
+    def taken(self) -> Taken:
+        """Return what became of it. Raises what the store raised."""
+        if self.error is not None:
+            raise self.error
+        elsewhere = {*self.new, *self.declined}
+        known = tuple(each.id for each in self.contributions if each.id not in elsewhere)
+        return Taken(tuple(self.new), known, tuple(self.declined), self.bodies, self.rejected)
 
 
 class Ingest:
     """Verifies and stores what peers send."""
 
     def __init__(
-        self, storage: Storage, now: Callable[[], int], free_bytes_min: int = FREE_BYTES_MIN
+        self,
+        storage: Storage,
+        now: Callable[[], int],
+        free_bytes_min: int = FREE_BYTES_MIN,
+        admission: Admission | None = None,
     ) -> None:
         self._storage = storage
+        self._lanes = storage.lanes
         self._now = now
         self._free_bytes_min = free_bytes_min
-        self._limiter = trio.CapacityLimiter(VERIFIERS)
+        self._admission = admission or Everything()
         self._grants: set[Grant] = set()
+        self._waiting: deque[_Passage] = deque()
+        """Verified, in the order in which the writer takes them."""
         self.on_new: Callable[[bytes, tuple[bytes, ...], str], None] | None = None
         """Called after a commit with commons, new ids and whoever sent them."""
 
-    async def verify(self, envelopes: Sequence[Envelope], commons: bytes) -> Verified:
-        """Verify a group in a thread; everything before the first invalid one is kept."""
-        if len(self._grants) > GRANTS_MAX:
-            self._grants = set()
-        return await trio.to_thread.run_sync(
-            verify_all, envelopes, commons, self._grants, limiter=self._limiter
-        )
-
     async def take(self, envelopes: Sequence[Envelope], commons: bytes, source: str) -> Taken:
-        """Verify and commit a group; returns after the commit. Raises StoreError."""
-        verified = await self.verify(envelopes, commons)
-        taken = await self.store(verified.contributions, source)
-        return Taken(taken.new, taken.known, taken.bodies, verified.rejected)
+        """Verify and commit a group; returns after the commit. Raises StoreError.
+
+        What comes before the first invalid one is kept.
+        """
+        passage = _Passage(source)
+        self._lanes.verify(lambda: self._verify(passage, envelopes, commons))
+        await passage.done.wait()
+        return passage.taken()
 
     async def store(self, contributions: Sequence[Contribution], source: str) -> Taken:
-        """Commit what is verified, in groups of at most GROUP_ROWS_MAX rows. Raises StoreError."""
-        new: list[bytes] = []
-        bodies = 0
-        self._check_room()
-        for start in range(0, len(contributions), GROUP_ROWS_MAX):
-            group = contributions[start : start + GROUP_ROWS_MAX]
-            now = self._now()
-            result = await self._storage.write(
-                lambda store, group=group, now=now: store.ingest(
-                    group, received_at=now, source=source
-                )
-            )
-            fresh = set(result.new)
-            new += result.new
-            bodies += len(result.filled)
-            bodies += sum(each.body is not None for each in group if each.id in fresh)
-        if new and self.on_new is not None:
-            self.on_new(contributions[0].commons, tuple(new), source)
-        arrived = set(new)
-        known = tuple(each.id for each in contributions if each.id not in arrived)
-        return Taken(tuple(new), known, bodies)
-
-    def _check_room(self) -> None:
-        """Raise StoreError while the disk is nearly full: what is left is for the person."""
-        path = self._storage.path
-        free = shutil.disk_usage(path.parent).free
-        if free < self._free_bytes_min:
-            raise StoreError(
-                f"{free // 1_000_000} MB are left at {path.parent}: "
-                "nothing more is taken from peers until there is room",
-                str(path),
-            )
+        """Commit what is verified already. Raises StoreError."""
+        passage = _Passage(source, tuple(contributions))
+        self._hand_to_writer(passage)
+        await passage.done.wait()
+        return passage.taken()
 
     def verify_now(self, envelopes: Sequence[Envelope], commons: bytes) -> Verified:
         """Verify a gossip message where it stands: a burst of at most 20 ms."""
         return verify_all(envelopes, commons, self._grants)
+
+    # --- where the verifiers are -------------------------------------------------------------
+
+    def _verify(self, passage: _Passage, envelopes: Sequence[Envelope], commons: bytes) -> None:
+        if len(self._grants) > GRANTS_MAX:
+            self._grants = set()
+        try:
+            verified = verify_all(envelopes, commons, self._grants)
+        except Exception as error:  # noqa: BLE001  a thread's top: raised where it was asked
+            passage.error = error
+            self._lanes.answer(passage.done.set)
+            return
+        passage.contributions, passage.rejected = verified.contributions, verified.rejected
+        self._hand_to_writer(passage)
+
+    def _hand_to_writer(self, passage: _Passage) -> None:
+        self._waiting.append(passage)
+        self._lanes.write(self._write_waiting)
+
+    # --- where the writer is -----------------------------------------------------------------
+
+    def _write_waiting(self, store: Store) -> None:
+        """Write everything that waits, up to a transaction's worth of rows at a time.
+
+        Called once for each passage; one that an earlier call took along is not there any more.
+        """
+        if not self._waiting:
+            return
+        group = [self._waiting.popleft()]
+        rows = len(group[0].contributions)
+        while self._waiting and self._waiting[0].source == group[0].source:
+            rows += len(self._waiting[0].contributions)
+            if rows > GROUP_ROWS_MAX:
+                break
+            group.append(self._waiting.popleft())
+        try:
+            self._write(store, group)
+        except Exception as error:  # noqa: BLE001  a thread's top: raised where it was asked
+            for passage in group:
+                passage.error = error
+        for passage in group:
+            self._lanes.answer(lambda passage=passage: self._finish(passage))
+
+    def _write(self, store: Store, group: Sequence[_Passage]) -> None:
+        _check_room(self._storage.path, self._free_bytes_min)
+        source = group[0].source
+        offered = [(passage, each) for passage in group for each in passage.contributions]
+        for start in range(0, len(offered), GROUP_ROWS_MAX):
+            part = offered[start : start + GROUP_ROWS_MAX]
+            admitted = self._admission.admit(store, [each for _, each in part], source)
+            result = store.ingest(admitted, received_at=self._now(), source=source)
+            admitted_ids = {each.id for each in admitted}
+            new, filled = set(result.new), set(result.filled)
+            for passage, each in part:
+                if each.id not in admitted_ids:
+                    passage.declined.append(each.id)
+                elif each.id in new:
+                    new.discard(each.id)
+                    passage.new.append(each.id)
+                    passage.bodies += each.body is not None
+                elif each.id in filled:
+                    filled.discard(each.id)
+                    passage.bodies += 1
+
+    # --- on the event loop -------------------------------------------------------------------
+
+    def _finish(self, passage: _Passage) -> None:
+        """Tell of what was committed, also when whoever asked for it does not wait any more."""
+        if passage.new and self.on_new is not None:
+            self.on_new(passage.contributions[0].commons, tuple(passage.new), passage.source)
+        passage.done.set()
+
+
+def _check_room(path: Path, free_bytes_min: int) -> None:
+    """Raise StoreError while the disk is nearly full: what is left is for the person."""
+    free = shutil.disk_usage(path.parent).free
+    if free < free_bytes_min:
+        raise StoreError(
+            f"{free // 1_000_000} MB are left at {path.parent}: "
+            "nothing more is taken from peers until there is room",
+            str(path),
+        )
 
 
 def verify_all(envelopes: Sequence[Envelope], commons: bytes, grants: set[Grant]) -> Verified:
