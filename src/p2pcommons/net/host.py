@@ -89,6 +89,7 @@ class Host:
         self._swarm._handle_inbound_connection = self._handle_inbound  # noqa: SLF001
         self._swarm.register_notifee(_Watcher(self))
         self.on_connection_lost: Callable[[str], None] | None = None
+        self.on_wake: Callable[[], None] | None = None
 
     # Who we are and whom we know
 
@@ -310,7 +311,9 @@ class Host:
             tasks.start_soon(watch_for_sleep, self.probe)
 
     async def probe(self) -> None:
-        """Ping every peer now; connections that do not answer within seconds are given up."""
+        """After a sleep: ping every peer; connections that do not answer soon are given up."""
+        if self.on_wake is not None:
+            self.on_wake()
         tasks: Any
         async with trio.open_nursery() as tasks:
             for connection in self._swarm.get_connections():

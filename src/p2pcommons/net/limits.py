@@ -6,6 +6,7 @@ Pure bookkeeping: times are passed in, nothing here opens or closes anything by 
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -204,6 +205,10 @@ class ConnectionGate:
     def unblock(self, peer_id: str) -> None:
         """Forget a block."""
         self.blocked.pop(peer_id, None)
+
+    def blocked_until(self, peer_id: str) -> float:
+        """Until when this peer is refused; a time past when it is not."""
+        return self.blocked.get(peer_id, -math.inf)
 
     def is_blocked(self, peer_id: str, now: float) -> bool:
         """Whether this peer is refused now; forgets blocks that are over."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
+from random import Random, SystemRandom
 from typing import TYPE_CHECKING, TypeVar
 
 from p2pcommons.errors import StoreError
@@ -40,6 +41,8 @@ class NodeContext:
     sets: Sets
     ingest: Ingest
     now: Callable[[], int] = wall_clock
+    chance: Random = field(default_factory=SystemRandom)
+    """Where every random number of a node comes from: the system's own, except in simulations."""
     state: NodeState = field(default_factory=NodeState)
     joined: tuple[bytes, ...] = ()
     """Ids of the joined commons, busiest first; the runtime keeps it fresh."""

@@ -7,8 +7,6 @@ it and bring their answers back as events. The reader never waits for the store.
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 from typing import TYPE_CHECKING, assert_never
 
 import trio
@@ -42,8 +40,8 @@ from p2pcommons.protocol.session import Session
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from p2pcommons.net.frames import FrameStream
     from p2pcommons.node.context import NodeContext
+    from p2pcommons.node.ports import StreamPort
     from p2pcommons.protocol.events import Effect
 
 log = logging.getLogger(__name__)
@@ -62,7 +60,7 @@ class SessionDriver:
     def __init__(
         self,
         context: NodeContext,
-        stream: FrameStream,
+        stream: StreamPort,
         commons: Sequence[bytes],
         *,
         opener: bool,
@@ -74,9 +72,9 @@ class SessionDriver:
         self._session = Session(
             is_opener=opener,
             commons=commons,
-            nonce=os.urandom(NONCE_BYTES),
+            nonce=context.chance.randbytes(NONCE_BYTES),
             now_s=context.now(),
-            jitter=secrets.randbelow,
+            jitter=context.chance.randrange,
             full_check=full_check,
         )
         self._events_in, self._events = trio.open_memory_channel[Event](EVENTS_WAITING_MAX)
@@ -212,6 +210,7 @@ class SessionDriver:
                 wanted.request,
                 new=taken.new,
                 known=taken.known,
+                declined=taken.declined,
                 bodies=taken.bodies,
                 rejected=taken.rejected,
             )

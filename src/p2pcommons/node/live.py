@@ -21,8 +21,8 @@ from p2pcommons.protocol.topic import gossip_topic
 
 if TYPE_CHECKING:
     from p2pcommons.model.contribution import Contribution
-    from p2pcommons.net.gossip import Gossip
     from p2pcommons.node.context import NodeContext
+    from p2pcommons.node.ports import GossipPort
     from p2pcommons.node.reconciling import Reconciling
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ ASKED_MAX = 10_000
 class Live:
     """Publishes what is new in the store and takes what neighbours pass on."""
 
-    def __init__(self, context: NodeContext, gossip: Gossip, reconciling: Reconciling) -> None:
+    def __init__(self, context: NodeContext, gossip: GossipPort, reconciling: Reconciling) -> None:
         self._context = context
         self._gossip = gossip
         self._reconciling = reconciling

@@ -1,13 +1,13 @@
 """Whom to dial and when: the address book, what the LAN shows, and coming back after sleep.
 
-Every known peer is tried again with growing pauses for as long as it is known. A clock that jumps
-means that the machine slept, and then everybody is tried at once.
+Every known peer is tried again with growing pauses for as long as it is known, and everybody at
+once when the machine has slept. Between two tries nothing is looked at: whatever changes wakes it.
 """
 
 from __future__ import annotations
 
 import logging
-import random
+import math
 from typing import TYPE_CHECKING
 
 import trio
@@ -16,8 +16,8 @@ from p2pcommons.config import Mode
 from p2pcommons.errors import StoreError
 
 if TYPE_CHECKING:
-    from p2pcommons.net.host import Host
     from p2pcommons.node.context import NodeContext
+    from p2pcommons.node.ports import HostPort
     from p2pcommons.node.reconciling import Reconciling
     from p2pcommons.store import PeerRow
 
@@ -27,9 +27,8 @@ PAUSES = (1, 1, 1, 2, 2, 3, 3, 5, 5, 5, 10, 20, 40, 60, 120, 300)
 """Seconds between tries of one peer; the last one repeats."""
 DIALS_MAX = 16
 """Peers dialled at the same time."""
-LOOK_SECONDS = 1.0
-SLEEP_SECONDS = 10.0
-"""A second of the loop that took this much longer was a sleep."""
+TROUBLE_SECONDS = 1.0
+"""Until the address book is read again when the store failed."""
 STRANGER_SECONDS = 600
 """A LAN peer with which nothing is shared is looked up again after this time."""
 REFUSED_SECONDS = 3
@@ -42,7 +41,7 @@ LAN_FAILURES_MAX = 6
 class Meeting:
     """Keeps connections with everybody known."""
 
-    def __init__(self, context: NodeContext, host: Host, reconciling: Reconciling) -> None:
+    def __init__(self, context: NodeContext, host: HostPort, reconciling: Reconciling) -> None:
         self._context = context
         self._host = host
         self._reconciling = reconciling
@@ -54,22 +53,24 @@ class Meeting:
         self._limiter = trio.CapacityLimiter(DIALS_MAX)
 
     async def run(self) -> None:
-        """Dial whoever is due, every second and whenever something has changed."""
+        """Dial whoever is due, and look again when somebody will be or something has changed."""
+        self._host.on_wake = self._woke
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._follow_events)
-            looked = self._context.now()
             while True:
-                if self._context.now() - looked > SLEEP_SECONDS:
-                    log.info("the clock jumped: trying everybody again")
-                    self._retry_at.clear()
-                looked = self._context.now()
+                self._wake = trio.Event()
                 try:
-                    await self._look(nursery)
+                    due = await self._look(nursery)
                 except StoreError as error:
                     self._context.note_trouble(error)
-                self._wake = trio.Event()
-                with trio.move_on_after(LOOK_SECONDS):
+                    due = trio.current_time() + TROUBLE_SECONDS
+                with trio.move_on_at(due):
                     await self._wake.wait()
+
+    def _woke(self) -> None:
+        log.info("the clock jumped: trying everybody again")
+        self._retry_at.clear()
+        self._wake.set()
 
     def hurry(self) -> None:
         """Try everybody now: a person asked, or there is a new address or commons."""
@@ -103,9 +104,10 @@ class Meeting:
         pause = min(self._retry_at.values()) - trio.current_time()
         return self._context.now() + max(0, round(pause))
 
-    async def _look(self, nursery: trio.Nursery) -> None:
+    async def _look(self, nursery: trio.Nursery) -> float:
+        """Dial who is due and return when the next one will be, in trio's time."""
         if self._context.mode is Mode.OFF:
-            return
+            return math.inf
         known = {
             row.peer_id: row
             for row in await self._context.storage.read(lambda store: store.peers())
@@ -118,16 +120,20 @@ class Meeting:
             del self._retry_at[peer_id]
             self._where.pop(peer_id, None)
         connected = set(self._host.connected_peers())
-        now = trio.current_time()
+        now, next_due = trio.current_time(), math.inf
         for peer_id, where in addresses.items():
             if peer_id in connected or peer_id in self._dialling or not where:
                 continue
-            is_waiting = self._retry_at.get(peer_id, 0.0) > now
-            if self._host.is_blocked(peer_id) or (is_waiting and self._where.get(peer_id) == where):
+            due = self._host.gate.blocked_until(peer_id)
+            if self._where.get(peer_id) == where:
+                due = max(due, self._retry_at.get(peer_id, -math.inf))
+            if due > now:
+                next_due = min(next_due, due)
                 continue
             self._where[peer_id] = where
             self._dialling.add(peer_id)
             nursery.start_soon(self._dial, peer_id, where, known.get(peer_id))
+        return next_due
 
     async def _dial(self, peer_id: str, addresses: tuple[str, ...], row: PeerRow | None) -> None:
         try:
@@ -136,7 +142,7 @@ class Meeting:
             peer = self._context.state.peer(peer_id)
             peer.tried, peer.tried_at = report.tried, self._context.now()
             peer.failures += not report.connected
-            pause = _pause_after(max(peer.failures, 1))
+            pause = self._pause_after(max(peer.failures, 1))
             self._retry_at[peer_id] = trio.current_time() + pause
             peer.next_try = self._context.now() + round(pause)
             if row is not None:
@@ -149,6 +155,7 @@ class Meeting:
             self._context.state.forget_strangers()
         finally:
             self._dialling.discard(peer_id)
+            self._wake.set()
 
     async def _follow_events(self) -> None:
         """Tell the others who came and who went, and note where somebody can be met again."""
@@ -178,10 +185,10 @@ class Meeting:
             pause = float(STRANGER_SECONDS)
         elif lived < REFUSED_SECONDS:
             peer.failures += 1
-            pause = _pause_after(peer.failures)
+            pause = self._pause_after(peer.failures)
         else:
             peer.failures = 0
-            pause = random.uniform(0.2, 0.6)  # noqa: S311
+            pause = self._context.chance.uniform(0.2, 0.6)
         self._retry_at[peer_id] = trio.current_time() + pause
 
     async def note_shared(self, peer_id: str) -> None:
@@ -197,7 +204,6 @@ class Meeting:
                 lambda store: store.upsert_peer(peer_id, addresses, source="connected", now=now)
             )
 
-
-def _pause_after(failures: int) -> float:
-    """Return the seconds until the next try after so many failures in a row, a little at random."""
-    return PAUSES[min(failures, len(PAUSES)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
+    def _pause_after(self, failures: int) -> float:
+        """Return the seconds until the next try after so many failures, a little at random."""
+        return PAUSES[min(failures, len(PAUSES)) - 1] * self._context.chance.uniform(0.8, 1.2)

@@ -10,19 +10,16 @@ import trio
 
 from p2pcommons.config import Mode
 from p2pcommons.errors import NetworkError
-from p2pcommons.net.gossip import open_gossip
-from p2pcommons.net.host import open_host
 from p2pcommons.net.lan import LanDiscovery
 from p2pcommons.node.live import Live
 from p2pcommons.node.meeting import Meeting
 from p2pcommons.node.reconciling import Reconciling
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator
 
-    from p2pcommons.net.gossip import Gossip
-    from p2pcommons.net.host import Host
     from p2pcommons.node.context import NodeContext
+    from p2pcommons.node.ports import GossipPort, HostPort, OpenPorts
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +32,11 @@ INTERFACES_SECONDS = 5.0
 class Network:
     """Everything that a node in another mode than `off` has."""
 
-    def __init__(self, context: NodeContext, seed: bytes, listen: Sequence[str]) -> None:
+    def __init__(self, context: NodeContext, open_ports: OpenPorts) -> None:
         self._context = context
-        self._seed = seed
-        self._listen = listen
-        self._host: Host
-        self._gossip: Gossip
+        self._open_ports = open_ports
+        self._host: HostPort
+        self._gossip: GossipPort
         self._reconciling: Reconciling
         self._meeting: Meeting
         self._live: Live
@@ -50,15 +46,13 @@ class Network:
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Network]:
         """Listen. Raises NetworkError when that is not possible."""
-        async with open_host(self._seed, self._listen) as host:
-            self._host = host
-            async with open_gossip(host, self._gossip_fault) as gossip:
-                self._gossip = gossip
-                self._reconciling = Reconciling(self._context, host)
-                self._meeting = Meeting(self._context, host, self._reconciling)
-                self._live = Live(self._context, gossip, self._reconciling)
-                self._reconciling.on_shared = self._meeting.note_shared
-                yield self
+        async with self._open_ports(self._gossip_fault) as (host, gossip):
+            self._host, self._gossip = host, gossip
+            self._reconciling = Reconciling(self._context, host)
+            self._meeting = Meeting(self._context, host, self._reconciling)
+            self._live = Live(self._context, gossip, self._reconciling)
+            self._reconciling.on_shared = self._meeting.note_shared
+            yield self
 
     async def run(self) -> None:
         """Meet, reconcile, gossip, until cancelled."""

@@ -8,7 +8,6 @@ published (so that it is known to be held elsewhere), and after another peer bro
 from __future__ import annotations
 
 import logging
-import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,9 +23,8 @@ from p2pcommons.protocol.session import keeps_own_session
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from p2pcommons.net.frames import FrameStream
-    from p2pcommons.net.host import Host
     from p2pcommons.node.context import NodeContext
+    from p2pcommons.node.ports import HostPort, StreamPort
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +73,7 @@ class _Schedule:
 class Reconciling:
     """Opens sessions with connected peers and answers those of others."""
 
-    def __init__(self, context: NodeContext, host: Host) -> None:
+    def __init__(self, context: NodeContext, host: HostPort) -> None:
         self._context = context
         self._host = host
         self._peers: dict[str, _Schedule] = {}
@@ -189,7 +187,7 @@ class Reconciling:
             self._retry(schedule)
             schedule.release_waiting()
 
-    async def _answer(self, stream: FrameStream) -> None:
+    async def _answer(self, stream: StreamPort) -> None:
         """Serve a session that a peer opened, unless ours goes on."""
         peer_id = stream.peer_id
         schedule = self._peers.get(peer_id)
@@ -208,7 +206,7 @@ class Reconciling:
             schedule.session = None
         await self._run(stream, schedule, opener=False)
 
-    async def _run(self, stream: FrameStream, schedule: _Schedule, *, opener: bool) -> None:
+    async def _run(self, stream: StreamPort, schedule: _Schedule, *, opener: bool) -> None:
         peer = self._context.state.peer(stream.peer_id)
         full_check = opener and self._context.now() - peer.full_check_at >= FULL_CHECK_SECONDS
         driver = SessionDriver(
@@ -255,7 +253,7 @@ class Reconciling:
         ):
             schedule.failures = 0
             self._context.state.trouble = ""
-            self._later(schedule, self._interval * random.uniform(0.75, 1.25))  # noqa: S311
+            self._later(schedule, self._interval * self._context.chance.uniform(0.75, 1.25))
         else:
             self._retry(schedule, progress=driver.received > 0)
 
@@ -263,7 +261,7 @@ class Reconciling:
         """A session that fails on a live connection is retried by itself."""
         schedule.failures = 0 if progress else schedule.failures + 1
         pause = min(RETRY_SECONDS * 2**schedule.failures, RETRY_SECONDS_MAX)
-        self._later(schedule, pause * random.uniform(0.5, 1.0))  # noqa: S311
+        self._later(schedule, pause * self._context.chance.uniform(0.5, 1.0))
 
     def _later(self, schedule: _Schedule, pause: float) -> None:
         schedule.due = min(schedule.due, trio.current_time() + pause)

@@ -7,17 +7,20 @@ import logging
 import os
 import signal
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
 import trio
 
 from p2pcommons import control
 from p2pcommons.config import Config, Mode
-from p2pcommons.errors import NetworkError, StoreError, UserError
+from p2pcommons.errors import NetworkError, UserError
 from p2pcommons.logs import log_to
+from p2pcommons.net.gossip import open_gossip
+from p2pcommons.net.host import open_host
 from p2pcommons.node.commands import ControlServer
 from p2pcommons.node.context import NodeContext, wall_clock
+from p2pcommons.node.engine import Engine
 from p2pcommons.node.ingesting import Ingest
 from p2pcommons.node.lock import single_node
 from p2pcommons.node.network import Network
@@ -27,16 +30,14 @@ from p2pcommons.node.storage import Storage
 from p2pcommons.peerkey import load_peer_seed, peer_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from p2pcommons.node.commands import Operation
+    from p2pcommons.node.ports import GossipPort, HostPort, OpenPorts
     from p2pcommons.paths import Paths
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 1.0
-"""A lost nudge is found within this time."""
-SWEEP_SECONDS = 3_600.0
 SYNC_SECONDS = 30.0
 SYNC_SECONDS_MAX = 3_600.0
 _ALL_INTERFACES = ("/ip4/0.0.0.0/tcp/{port}", "/ip6/::/tcp/{port}")
@@ -94,8 +95,8 @@ class Runtime:
         self._ready = ready
         self._network: Network | None = None
         self._stopping = trio.CancelScope()
-        self._nudged = trio.Event()
         self._context: NodeContext
+        self._engine: Engine
         self._peer_id = ""
         self._addresses: tuple[str, ...] = ()
 
@@ -111,7 +112,6 @@ class Runtime:
         )
         self._context.state.started_at = wall_clock()
         try:
-            await self._refresh_joined()
             with self._stopping:
                 await self._serve(seed)
         finally:
@@ -123,54 +123,27 @@ class Runtime:
         control_server = ControlServer(self._paths.socket(), self._operations())
         async with AsyncExitStack() as stack:
             if self._mode is not Mode.OFF:
-                network = Network(self._context, seed, self._listen_addresses())
+                ports = _libp2p_ports(seed, self._listen_addresses())
+                network = Network(self._context, ports)
                 self._network = await stack.enter_async_context(network.open())
                 await self._note_addresses()
+            self._engine = Engine(self._context, self._network)
+            await self._engine.refresh_joined()
             nursery = await stack.enter_async_context(trio.open_nursery())
             stack.callback(nursery.cancel_scope.cancel)
             listener = await control_server.listen()
             stack.callback(control_server.remove)
             nursery.start_soon(control_server.serve, listener)
             nursery.start_soon(self._stop_on_signals)
-            nursery.start_soon(self._follow_store)
-            nursery.start_soon(self._sweep)
+            nursery.start_soon(self._engine.run)
             if self._watch_fd is not None:
                 nursery.start_soon(self._stop_with_parent, self._watch_fd)
-            if self._network is not None:
-                nursery.start_soon(self._network.run)
             log.info("node %s, mode %s, at %s", self._peer_id, self._mode, self._addresses)
             if self._ready is not None:
                 self._ready(await self._status())
             await trio.sleep_forever()
 
     # --- what keeps it going -----------------------------------------------------------------
-
-    async def _follow_store(self) -> None:
-        """See what other processes commit: at once when nudged, else within a second."""
-        seen = -1
-        while True:
-            self._nudged = trio.Event()
-            with trio.move_on_after(POLL_SECONDS):
-                await self._nudged.wait()
-            try:
-                version = await self._context.storage.read(lambda store: store.data_version())
-                if version != seen:
-                    seen = version
-                    await self._store_changed()
-            except StoreError as error:
-                self._context.note_trouble(error)
-
-    async def _store_changed(self) -> None:
-        before = self._context.joined
-        await self._refresh_joined()
-        if self._network is not None:
-            await self._network.store_changed(frozenset(self._context.joined) != frozenset(before))
-
-    async def _refresh_joined(self) -> None:
-        rows = await self._context.storage.read(lambda store: store.commons_rows())
-        fitting = [row for row in rows if not row.unsupported]
-        fitting.sort(key=lambda row: -row.count)
-        self._context.joined = tuple(row.id for row in fitting)
 
     async def _note_addresses(self) -> None:
         """Keep the addresses for an invite that is made while no node runs."""
@@ -180,12 +153,6 @@ class Runtime:
         await self._context.storage.write(
             lambda store: store.set_meta(control.ADDRESSES_META, noted)
         )
-
-    async def _sweep(self) -> None:
-        while True:
-            now = self._context.now()
-            await self._context.attempt(lambda store, now=now: store.sweep(now))
-            await trio.sleep(SWEEP_SECONDS)
 
     async def _stop_on_signals(self) -> None:
         wanted = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTSTP)
@@ -237,13 +204,13 @@ class Runtime:
         return await self._status()
 
     async def _op_nudge(self, _request: dict[str, object]) -> dict[str, object]:
-        self._nudged.set()
+        self._engine.nudge()
         await trio.lowlevel.checkpoint()
         return {"ok": True}
 
     async def _op_dial(self, _request: dict[str, object]) -> dict[str, object]:
         """Try everybody known at once."""
-        await self._store_changed()
+        await self._engine.look()
         if self._network is not None:
             self._network.hurry()
         return {"ok": True}
@@ -252,7 +219,7 @@ class Runtime:
         """Reconcile with every connected peer, and say what came of it."""
         seconds = _sync_seconds(request.get("timeout", SYNC_SECONDS))
         began = self._context.now()
-        await self._store_changed()
+        await self._engine.look()
         if self._network is not None:
             await self._network.sync(trio.current_time() + seconds)
         items = exchanges_of(self._context, began)
@@ -284,6 +251,17 @@ class Runtime:
             book=book,
             commons=commons,
         )
+
+
+def _libp2p_ports(seed: bytes, listen: Sequence[str]) -> OpenPorts:
+    @asynccontextmanager
+    async def opened(
+        on_fault: Callable[[str, str], None],
+    ) -> AsyncGenerator[tuple[HostPort, GossipPort]]:
+        async with open_host(seed, listen) as host, open_gossip(host, on_fault) as gossip:
+            yield host, gossip
+
+    return opened
 
 
 def _sync_seconds(asked: object) -> float:

@@ -1,0 +1,81 @@
+"""What goes on in a node from start to stop, wherever its network, store and time come from.
+
+The runtime gives it libp2p, files and the clock of the machine; the simulator gives it its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from p2pcommons.errors import StoreError
+
+if TYPE_CHECKING:
+    from p2pcommons.node.context import NodeContext
+    from p2pcommons.node.network import Network
+
+POLL_SECONDS = 1.0
+"""A lost nudge is found within this time."""
+SWEEP_SECONDS = 3_600.0
+
+
+class Engine:
+    """Follows the store and lets the network run; without one in mode `off`."""
+
+    def __init__(
+        self, context: NodeContext, network: Network | None, *, poll_seconds: float = POLL_SECONDS
+    ) -> None:
+        self._context = context
+        self._network = network
+        self._poll_seconds = poll_seconds
+        self._nudged = trio.Event()
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._follow_store)
+            nursery.start_soon(self._sweep)
+            if self._network is not None:
+                nursery.start_soon(self._network.run)
+            await trio.sleep_forever()
+
+    def nudge(self) -> None:
+        """Somebody has committed something: look."""
+        self._nudged.set()
+
+    async def look(self) -> None:
+        """See what has changed in the store, and tell the network. Raises StoreError."""
+        before = self._context.joined
+        await self.refresh_joined()
+        if self._network is not None:
+            await self._network.store_changed(frozenset(self._context.joined) != frozenset(before))
+
+    async def refresh_joined(self) -> None:
+        """Read which commons this node takes part in, busiest first. Raises StoreError."""
+        rows = await self._context.storage.read(lambda store: store.commons_rows())
+        fitting = [row for row in rows if not row.unsupported]
+        fitting.sort(key=lambda row: -row.count)
+        self._context.joined = tuple(row.id for row in fitting)
+
+    async def _follow_store(self) -> None:
+        """See what other processes commit: at once when nudged, else within a second."""
+        seen = -1
+        while True:
+            with trio.move_on_after(self._poll_seconds):
+                await self._nudged.wait()
+            # Before the look: a nudge that comes during it is another look, not lost.
+            self._nudged = trio.Event()
+            try:
+                version = await self._context.storage.read(lambda store: store.data_version())
+                if version != seen:
+                    seen = version
+                    await self.look()
+            except StoreError as error:
+                self._context.note_trouble(error)
+
+    async def _sweep(self) -> None:
+        while True:
+            now = self._context.now()
+            await self._context.attempt(lambda store, now=now: store.sweep(now))
+            await trio.sleep(SWEEP_SECONDS)
