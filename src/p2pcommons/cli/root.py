@@ -69,6 +69,7 @@ SECTIONS = {
     },
     "Network": {
         "node": (f"{_HERE}.node", "node"),
+        "service": (f"{_HERE}.service", "service"),
         "peers": (f"{_HERE}.peers", "peers"),
         "sync": (f"{_HERE}.syncing", "sync"),
         "digest": (f"{_HERE}.syncing", "digest"),
