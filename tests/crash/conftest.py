@@ -1,0 +1,8 @@
+"""The histories that the folds are tested with are those that crashes have to leave whole."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "views"))
