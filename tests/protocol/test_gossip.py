@@ -10,7 +10,7 @@ from p2pcommons.errors import RejectedError, RejectReason
 from p2pcommons.model import codec
 from p2pcommons.model.contribution import Contribution, Envelope, envelope_to_array, verify
 from p2pcommons.model.limits import GOSSIP_BYTES_MAX, GOSSIP_ENVELOPES_MAX
-from p2pcommons.protocol.budget import AuthorBudgets, KeyedBuckets, TokenBucket
+from p2pcommons.protocol.budget import AuthorBudgets, FairShares, TokenBucket, units_of
 from p2pcommons.protocol.gossip import decode_gossip, encode_gossip
 from p2pcommons.protocol.limits import GossipBudget
 from p2pcommons.protocol.topic import gossip_topic
@@ -121,17 +121,61 @@ def test_spending_more_than_there_is_costs_time() -> None:
     assert bucket.spend(0, 0.5) == 0.0
 
 
-def test_an_author_is_charged_for_what_is_new() -> None:
-    budgets = AuthorBudgets(GossipBudget(author_new_per_s=1, author_new_burst=3))
-    assert [budgets.take_new(b"author", 1, 0) for _ in range(4)] == [True, True, True, False]
-    assert budgets.take_new(b"author", 1, 1.0)
+def honest_and_flood(flooders: int, seconds: int = 60) -> tuple[int, float]:
+    """Known authors ask for 1,000 units a second each, one asks for one; what each side got."""
+    budgets = AuthorBudgets(GossipBudget())
+    budgets.met(b"honest")
+    for number in range(flooders):
+        budgets.met(b"%d" % number)
+    honest = flood = 0
+    for tenth in range(seconds * 10):
+        for number in range(flooders):
+            flood += 100 * budgets.take_new(b"%d" % number, 100, tenth / 10)
+        if tenth % 10 == 0:
+            honest += budgets.take_new(b"honest", 1, tenth / 10)
+    return honest, flood / seconds
+
+
+def test_one_busy_author_may_use_all_that_nobody_else_asks_for() -> None:
+    budgets = AuthorBudgets(GossipBudget())
+    taken = [budgets.take_new(b"author", 80, tenth / 10) for tenth in range(600)]
+    assert all(taken)
+
+
+@pytest.mark.parametrize("flooders", [1, 3, 50])
+def test_a_flood_costs_those_who_flood(flooders: int) -> None:
+    limits = GossipBudget()
+    honest, flood_per_s = honest_and_flood(flooders)
+    assert honest == 60
+    assert flood_per_s <= limits.new_units_per_s + limits.new_units_burst / 60
+
+
+def test_ten_thousand_fresh_authors_get_no_more_than_a_few() -> None:
+    limits = GossipBudget()
+    budgets = AuthorBudgets(limits)
+    budgets.met(b"honest")
+    spam = honest = 0
+    for number in range(10_000):
+        now = number / 1_000
+        spam += budgets.take_new(b"fresh %d" % number, 1, now)
+        if number % 1_000 == 0:
+            honest += budgets.take_new(b"honest", 1, now)
+    assert spam <= limits.newcomers_burst + limits.newcomers_per_s * 10
+    assert honest == 10
 
 
 def test_made_up_keys_do_not_grow_the_memory() -> None:
-    buckets = KeyedBuckets(1, 1, keys_max=10)
+    shares = FairShares(1, 10_000, window_s=1e9, keys_max=10)
+    budgets = AuthorBudgets(GossipBudget(authors_met_max=10, newcomers_burst=1_000))
     for number in range(1_000):
-        buckets.take(str(number), 1, number)
-    assert len(buckets) == 10
+        shares.take(str(number), 1, 0)
+        budgets.take_new(b"%d" % number, 1, 0)
+    assert len(shares._used) == 10
+    assert len(budgets._met) == 10
+
+
+def test_what_is_large_is_charged_by_its_size() -> None:
+    assert [units_of(size) for size in (0, 1, 1_024, 1_025, 65_536)] == [1, 1, 1, 2, 64]
 
 
 def test_a_bucket_that_gives_nothing_is_a_bug() -> None:

@@ -108,6 +108,12 @@ class Neighbour:
             _BUDGET.neighbour_bytes_per_s, _BUDGET.neighbour_bytes_burst
         )
     )
+    judging: TokenBucket = field(
+        default_factory=lambda: TokenBucket(
+            _BUDGET.neighbour_judging_s_per_s, _BUDGET.neighbour_judging_burst_s
+        )
+    )
+    """Processor seconds spent on what it sent: a message of many small envelopes costs more."""
     rpcs: TokenBucket = field(
         default_factory=lambda: TokenBucket(NEIGHBOUR_RPCS_PER_SECOND, NEIGHBOUR_RPCS_BURST)
     )

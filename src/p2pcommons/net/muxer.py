@@ -53,6 +53,22 @@ class GuardedStream(YamuxStream):
             await self._auto_tune_and_send_window_update(bytes_read=len(data))
         return data
 
+    async def _auto_tune_and_send_window_update(self, *, bytes_read: int = 0) -> None:
+        """Grant window by halves, as go-yamux does.
+
+        The library means to, but grants each small read for itself: a frame to encrypt, to send
+        and to take for every frame that comes, before the reader gets to see what was read.
+        """
+        self._pending_recv_release += bytes_read
+        buffered = len(self.conn.stream_buffers.get(self.stream_id, b""))
+        slack = self.target_recv_window - (self.recv_window + buffered)
+        if slack < self._grow_threshold():
+            return
+        async with self.window_lock:
+            granted = self._grow_to_delta(buffered) + self._apply_autotune_epoch(buffered)
+            self._pending_recv_release = 0
+        await self.send_window_update(granted)
+
 
 class GuardedYamux(Yamux):
     """A muxed connection that ends itself when the other side misuses it."""

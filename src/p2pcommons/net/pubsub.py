@@ -144,8 +144,13 @@ class AnonymousPubsub(Pubsub):
     async def _read_at_a_bounded_pace(self, peer_id: Any, size: int) -> None:
         neighbour = self.neighbour(peer_id)
         now = trio.current_time()
-        wait = max(neighbour.rpcs.spend(1, now), neighbour.bytes_in.spend(size, now))
-        await trio.sleep(wait)
+        wait = max(
+            neighbour.rpcs.spend(1, now),
+            neighbour.bytes_in.spend(size, now),
+            neighbour.judging.spend(0, now),
+        )
+        if wait > 0:
+            await trio.sleep(wait)
 
     def neighbour(self, peer_id: Any) -> Neighbour:
         """What a neighbour may still do; made when first asked for."""
@@ -173,7 +178,10 @@ class AnonymousPubsub(Pubsub):
         if not self.seen_messages.add(message_id(msg)):
             return
         if msg_forwarder != self.my_id:
+            began = time.thread_time()
             verdict = self._judge(str(msg_forwarder), msg.topicIDs[0], msg.data)
+            spent = time.thread_time() - began
+            self.neighbour(msg_forwarder).judging.spend(spent, trio.current_time())
             if verdict is Verdict.REJECT:
                 self._on_fault(str(msg_forwarder), "invalid gossip message")
             if verdict is not Verdict.ACCEPT:

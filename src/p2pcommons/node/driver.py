@@ -205,6 +205,8 @@ class SessionDriver:
             wanted.envelopes, wanted.commons, self._stream.peer_id
         )
         self.received += len(taken.new)
+        self._peer.by_session += len(taken.new)
+        self._context.state.by_session += len(taken.new)
         await self._tell(
             Ingested(
                 wanted.request,

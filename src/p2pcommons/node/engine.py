@@ -41,7 +41,9 @@ class Engine:
             await trio.sleep_forever()
 
     def nudge(self) -> None:
-        """Somebody has committed something: look."""
+        """Somebody has committed something: publish it, and look what else has changed."""
+        if self._network is not None:
+            self._network.nudged()
         self._nudged.set()
 
     async def look(self) -> None:
@@ -66,6 +68,8 @@ class Engine:
                 await self._nudged.wait()
             # Before the look: a nudge that comes during it is another look, not lost.
             self._nudged = trio.Event()
+            # What was nudged about is published first: both read through the same lane.
+            await trio.lowlevel.checkpoint()
             try:
                 version = await self._context.storage.read(lambda store: store.data_version())
                 if version != seen:

@@ -14,7 +14,7 @@ import trio
 
 from p2pcommons.errors import RejectedError, StoreError
 from p2pcommons.net.gossip import GossipMessage, Verdict
-from p2pcommons.protocol.budget import AuthorBudgets
+from p2pcommons.protocol.budget import AuthorBudgets, TokenBucket, units_of
 from p2pcommons.protocol.gossip import decode_gossip, encode_gossip
 from p2pcommons.protocol.limits import GOSSIP_COALESCE_MS
 from p2pcommons.protocol.topic import gossip_topic
@@ -31,6 +31,12 @@ BACKLOG_MAX = 2_000
 """Own contributions waiting, beyond which reconciliation alone carries them: a large import."""
 UNKNOWN_REFERENCE_SECONDS = 30.0
 """An unknown reference starts at most one reconciliation per commons in this time."""
+PUBLISH_BURST = 8
+"""Messages that leave without a pause: what a person does in a moment goes out at once."""
+SHED_SECONDS = 5.0
+"""What gossip had no room for is looked for by reconciliation after this time."""
+AUTHORS_READ_MAX = 5_000
+"""Authors known from the store at the start: after a restart nobody is a newcomer again."""
 JUDGED_MAX = 256
 QUEUE_MESSAGES_MAX = 4_096
 KNOWN_MAX = 100_000
@@ -50,8 +56,11 @@ class Live:
         self._known: dict[bytes, None] = {}
         self._asked: dict[bytes, float] = {}
         self._budgets = AuthorBudgets()
+        self._pace = TokenBucket(1_000 / GOSSIP_COALESCE_MS, PUBLISH_BURST)
         self._wake = trio.Event()
         self._published_rowid = 0
+        self._early: list[Contribution] = []
+        """Own ones of a commons that is not listened to yet."""
         self._arrived_in, self._arrived = trio.open_memory_channel[tuple[bytes, GossipMessage]](
             QUEUE_MESSAGES_MAX
         )
@@ -59,7 +68,10 @@ class Live:
 
     async def run(self) -> None:
         """Publish and store until cancelled."""
-        self._published_rowid = await self._context.storage.read(lambda store: store.last_rowid())
+        read = self._context.storage.read
+        self._published_rowid = await read(lambda store: store.last_rowid())
+        for author in await read(lambda store: store.recent_authors(AUTHORS_READ_MAX)):
+            self._budgets.met(author)
         async with trio.open_nursery() as nursery:
             self._tasks = nursery
             await self.follow_commons()
@@ -98,7 +110,7 @@ class Live:
                 continue
             if published:
                 self._wake.set()
-                await trio.sleep(GOSSIP_COALESCE_MS / 1_000)
+                await trio.sleep(self._pace.spend(1, trio.current_time()))
 
     async def _publish_batch(self) -> bool:
         """Publish what is new of ours, and say whether there was anything."""
@@ -106,7 +118,7 @@ class Live:
         rows = await self._context.storage.read(
             lambda store: store.own_after(after, limit=BACKLOG_MAX + 1)
         )
-        if not rows:
+        if not rows and not self._early:
             return False
         if len(rows) > BACKLOG_MAX:
             self._published_rowid = await self._context.storage.read(
@@ -115,16 +127,21 @@ class Live:
             log.info("more than %d new: left to reconciliation", BACKLOG_MAX)
             self._reconciling.soon()
             return False
-        self._published_rowid = rows[-1][0]
-        contributions = [contribution for _rowid, contribution in rows]
+        if rows:
+            self._published_rowid = rows[-1][0]
+        contributions = [*self._early, *(contribution for _rowid, contribution in rows)]
+        self._early = []
         by_place = sorted(contributions, key=_place)
         for (commons, _author), group in groupby(by_place, key=_place):
             topic = gossip_topic(commons)
             if topic in self._topics:
                 for message in encode_gossip(list(group)):
                     await self._gossip.publish(topic, message)
+            else:
+                self._early += group
+        del self._early[BACKLOG_MAX:]
         self._reconciling.published()
-        return True
+        return len(contributions) > len(self._early)
 
     # --- in ----------------------------------------------------------------------------------
 
@@ -149,8 +166,12 @@ class Live:
         new = [each for each in verified.contributions if self._is_new(commons, each)]
         if not new:
             return Verdict.IGNORE
-        if not self._budgets.take_new(new[0].header.author, len(new), trio.current_time()):
+        if not self._budgets.take_new(
+            new[0].header.author, sum(map(_units, new)), trio.current_time()
+        ):
             # Shed, not blamed: reconciliation brings it at its own pace.
+            self._context.state.gossip_shed += len(new)
+            self._reconciling.soon_in_turn(SHED_SECONDS)
             return Verdict.IGNORE
         self._remember(new)
         self._judged[data] = verified.contributions
@@ -201,6 +222,8 @@ class Live:
             taken = await self._context.ingest.store(contributions, peer_id)
             if not taken.new:
                 return
+            self._context.state.peer(peer_id).by_gossip += len(taken.new)
+            self._context.state.by_gossip += len(taken.new)
             unknown = await self._context.storage.read(
                 lambda store: store.unknown_references(commons, taken.new)
             )
@@ -226,6 +249,10 @@ class Live:
 
 def _place(contribution: Contribution) -> tuple[bytes, bytes]:
     return contribution.commons, contribution.header.author
+
+
+def _units(contribution: Contribution) -> int:
+    return units_of(len(contribution.header_bytes) + len(contribution.body or b""))
 
 
 def _from(arrived: tuple[bytes, GossipMessage]) -> tuple[bytes, str]:

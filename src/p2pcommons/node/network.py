@@ -40,7 +40,6 @@ class Network:
         self._reconciling: Reconciling
         self._meeting: Meeting
         self._live: Live
-        self._gossip_faults: dict[str, int] = {}
         self._tasks: trio.Nursery | None = None
 
     @asynccontextmanager
@@ -76,6 +75,10 @@ class Network:
         """Dial everybody known now."""
         self._meeting.hurry()
 
+    def nudged(self) -> None:
+        """Something was committed, perhaps of ours: publish it."""
+        self._live.nudged()
+
     async def store_changed(self, commons_changed: bool) -> None:
         """Something was committed by another process, or a person joined or left a commons."""
         self._meeting.address_book_changed()
@@ -100,11 +103,11 @@ class Network:
 
     def _gossip_fault(self, peer_id: str, what: str) -> None:
         """Refuse a neighbour that keeps sending what is no valid gossip."""
-        count = self._gossip_faults.get(peer_id, 0) + 1
-        self._gossip_faults[peer_id] = count
+        peer = self._context.state.peer(peer_id)
+        peer.gossip_faults += 1
         log.info("%s sent %s", peer_id, what)
-        if count >= GOSSIP_FAULTS_MAX:
-            del self._gossip_faults[peer_id]
+        if peer.gossip_faults >= GOSSIP_FAULTS_MAX:
+            peer.gossip_faults = 0
             self._reconciling.blame(peer_id, what)
 
     async def _follow_lan(self) -> None:

@@ -39,6 +39,10 @@ FULL_CHECK_SECONDS = 24 * 3_600
 """Once a day and peer the comparison is by SHA-256 over all ids, which no choice can forge."""
 UNDECIDED_SECONDS = 5.0
 """As long as `sync` waits for a peer that has not said yet what it shares."""
+IN_TURN_SECONDS = 5.0
+IN_TURN_BURST = 4
+"""Sessions with one peer that were caused by what goes on, not by a person: a few at once, then
+one in this time, however much is written."""
 ANSWERS_PER_SECOND = 2
 ANSWERS_BURST = 20
 """Sessions that one peer may open: each costs a look at the whole set."""
@@ -60,6 +64,9 @@ class _Schedule:
     we_opened: bool = False
     answers: TokenBucket = field(
         default_factory=lambda: TokenBucket(ANSWERS_PER_SECOND, ANSWERS_BURST)
+    )
+    in_turn: TokenBucket = field(
+        default_factory=lambda: TokenBucket(1 / IN_TURN_SECONDS, IN_TURN_BURST)
     )
     finished: trio.Event = field(default_factory=trio.Event)
     """Set, and replaced, whenever a session with this peer ends or could not begin."""
@@ -131,9 +138,22 @@ class Reconciling:
             schedule.due = min(schedule.due, trio.current_time() + pause)
             self._wake.set()
 
+    def soon_in_turn(
+        self, pause: float, *, only: str | None = None, besides: str | None = None
+    ) -> None:
+        """Reconcile within `pause` seconds, or a little later with those where it was often."""
+        now = trio.current_time()
+        for peer_id, schedule in self._peers.items():
+            if peer_id == besides or only not in (None, peer_id) or schedule.due <= now + pause:
+                continue
+            at_once = schedule.in_turn.take(1, now)
+            wait = pause if at_once else max(pause, IN_TURN_SECONDS)
+            schedule.due = min(schedule.due, now + wait)
+        self._wake.set()
+
     def published(self) -> None:
         """Something of ours went out: learn soon who holds it."""
-        self.soon(CONFIRM_SECONDS)
+        self.soon_in_turn(CONFIRM_SECONDS)
 
     def arrived(self, commons: bytes, ids: tuple[bytes, ...], source: str) -> None:
         """Tell the sessions with others what need not be fetched any more."""
@@ -243,9 +263,9 @@ class Reconciling:
         if peer.shared and self.on_shared is not None and self._tasks is not None:
             self._tasks.start_soon(self.on_shared, peer_id)
         if driver.received:
-            self.soon(PASS_ON_SECONDS, besides=peer_id)
+            self.soon_in_turn(PASS_ON_SECONDS, besides=peer_id)
             # What has just come is in no snapshot yet that was found equal.
-            self.soon_with(peer_id, CONFIRM_SECONDS)
+            self.soon_in_turn(CONFIRM_SECONDS, only=peer_id)
         results = [peer.exchange(commons).result for commons in peer.shared or ()]
         outcomes = [None if result is None else result.outcome for result in results]
         if driver.ended is EndReason.COMPLETE and all(

@@ -38,6 +38,12 @@ class PeerState:
     next_try: int = 0
     failures: int = 0
     faults: list[str] = field(default_factory=list[str])
+    gossip_faults: int = 0
+    """Messages that were no valid gossip, since it was last refused for them."""
+    by_gossip: int = 0
+    """Contributions that were new here and came from it by gossip, since the node started."""
+    by_session: int = 0
+    """The same by reconciliation."""
     blocked_until: int = 0
     shared: frozenset[bytes] | None = None
     """Commons both know, as the last session found; None before one got that far."""
@@ -68,6 +74,12 @@ class NodeState:
         self.peers: dict[str, PeerState] = {}
         self.lan: dict[str, tuple[str, ...]] = {}
         self.started_at = 0
+        self.by_gossip = 0
+        """Contributions that were new here and came by gossip, since the node started."""
+        self.by_session = 0
+        """The same by reconciliation."""
+        self.gossip_shed = 0
+        """Contributions that gossip had no room for; they come by reconciliation."""
         self.trouble = ""
         """The last failure of the store, in words; empty while all is well."""
 

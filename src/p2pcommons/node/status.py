@@ -43,6 +43,11 @@ def status_of(
             for lan_peer, where in sorted(context.state.lan.items())
         ],
         "next_try": next_try,
+        "arrived": {
+            "gossip": context.state.by_gossip,
+            "sessions": context.state.by_session,
+            "shed": context.state.gossip_shed,
+        },
         "activity": _activity(context, len(addresses)),
         "trouble": clean_line(context.state.trouble),
     }
@@ -106,6 +111,7 @@ def _peer(peer: PeerState, row: PeerRow | None, context: NodeContext) -> dict[st
         ],
         "blocked_until": peer.blocked_until if peer.blocked_until > context.now() else None,
         "reason": clean_line(peer.faults[-1]) if peer.faults else "",
+        "arrived": {"gossip": peer.by_gossip, "sessions": peer.by_session},
         "shared": None if peer.shared is None else len(peer.shared),
         "clock_ahead": peer.clock_ahead,
     }

@@ -128,11 +128,33 @@ class GossipBudget:
     neighbour_bytes_burst: int = 8 * 1024 * 1024
     """A neighbour that comes back from a pause."""
 
-    author_new_per_s: int = 50
-    """New contributions a second of one author; the surplus is shed, reconciliation brings it."""
+    neighbour_judging_s_per_s: float = 0.25
+    """Processor seconds a second that judging the messages of one neighbour may take: 2,500
+    signatures on a laptop, fewer on less. Over it, it is read more slowly."""
 
-    author_new_burst: int = 1_000
-    """An import of a thousand links passes at once."""
+    neighbour_judging_burst_s: float = 2.0
+    """The same at once."""
+
+    new_units_per_s: int = 1_200
+    """New contributions a second, each counted by its started kibibytes, of all authors together:
+    1.2 MB a second is all that gossip adds to the disk, and a fifth of a core stores it. What is
+    over it is shed, and reconciliation brings it."""
+
+    new_units_burst: int = 6_000
+    """The same at once: an import of a thousand links passes."""
+
+    share_window_s: float = 10.0
+    """An author's use counts against its share for about so long."""
+
+    newcomers_per_s: float = 10.0
+    """Authors met for the first time, a second: keys cost nothing, so many new ones at once are
+    one person more often than a crowd. Their contributions come by reconciliation."""
+
+    newcomers_burst: int = 300
+    """The same at once: a commons of three hundred that speaks at once after a start."""
+
+    authors_met_max: int = 20_000
+    """Authors remembered as met, 150 bytes each; the longest unheard of are forgotten first."""
 
     keys_max: int = 4_096
-    """Buckets remembered; the longest unused are forgotten first."""
+    """Authors whose use is remembered; the longest idle are forgotten first."""

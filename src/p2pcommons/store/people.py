@@ -51,6 +51,11 @@ class PeoplePart(StorePart):
         )
         return {row[0]: row[1] for row in rows}
 
+    def recent_authors(self, limit: int) -> list[bytes]:
+        """Return the keys of the authors met last in this store, newest first."""
+        rows = self._database.read("SELECT key FROM author ORDER BY rowid DESC LIMIT ?", (limit,))
+        return [row[0] for row in rows]
+
     def profile(self, commons: bytes, author: bytes) -> ProfileRow | None:
         """Return a person's profile in a commons, or None if they never wrote one there."""
         number = self._commons_number(commons)
