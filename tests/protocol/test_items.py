@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import subprocess
 import sys
+import tracemalloc
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2pcommons.protocol.items import ORDER_MAX, ItemSet, fingerprint_of, full_fingerprint
+from p2pcommons.protocol.items import (
+    ORDER_MAX,
+    ItemLoader,
+    ItemSet,
+    fingerprint_of,
+    full_fingerprint,
+)
 from p2pcommons.protocol.negentropy import Negentropy, split_ids
 
 ids = st.binary(min_size=32, max_size=32) | st.integers(0, 40).map(lambda n: bytes([n] * 32))
@@ -116,3 +125,77 @@ def test_a_digest_needs_no_numpy() -> None:
         "sys.exit('numpy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def spread(count: int) -> list[tuple[int, bytes]]:
+    chance = random.Random(count)
+    return [(chance.randrange(1, 10**6), chance.randbytes(32)) for _ in range(count)]
+
+
+def test_loading_in_parts_is_the_same_as_at_once_whatever_was_expected() -> None:
+    everything = spread(3_000)
+    for expected in (0, 100, 3_000, 5_000):
+        loader = ItemLoader(expected)
+        for start in range(0, 3_000, 700):
+            loader.add(everything[start : start + 700])
+        loader.add(everything[:50])  # read twice
+        assert loader.finish().fingerprint() == ItemSet(everything).fingerprint()
+
+
+def test_a_large_set_takes_no_more_than_its_keys_and_a_tenth_also_while_it_is_loaded() -> None:
+    count = 100_000
+    everything = spread(count)
+    tracemalloc.start()
+    try:
+        loader = ItemLoader(count)
+        for start in range(0, count, 5_000):
+            loader.add(everything[start : start + 5_000])
+        loaded = loader.finish()
+        del loader
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert loaded.count == count
+    assert kept < loaded.bytes_used < 40 * count
+    assert peak < 50 * count  # what is being read stands beside it
+
+
+def test_growing_copies_only_the_blocks_that_take_something_new() -> None:
+    growing = ItemSet(spread(100_000))
+    before = growing.snapshot()
+    tracemalloc.start()
+    try:
+        growing.add_many([(10**6 + 5, b"n" * 32)])
+        after = growing.snapshot()
+        copied, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (before.count, after.count) == (100_000, 100_001)
+    assert copied < 60_000
+
+
+def test_what_was_replaced_in_a_loaded_set_is_let_go_of() -> None:
+    loader = ItemLoader(20_000)
+    loader.add(spread(20_000))
+    growing = loader.finish()
+    for number in range(40):
+        growing.add_many((second, bytes([number]) * 32) for second in range(number, 10**6, 20_000))
+    assert growing.count == 20_000 + 40 * 50
+    assert growing.bytes_used < 55 * growing.count
+
+
+def test_fingerprints_of_many_ranges_are_those_of_each() -> None:
+    everything = spread(5_000)
+    snapshot = ItemSet(everything).snapshot()
+    chance = random.Random(7)
+    cuts = sorted(chance.choices(range(5_001), k=300))
+    alone = [snapshot.fingerprint(low, high) for low, high in itertools.pairwise(cuts)]
+    assert snapshot.fingerprints(cuts) == alone
+    bounds = sorted((order, chance.randbytes(2)) for order in chance.choices(range(2**32), k=300))
+    bounds += [(ORDER_MAX - second, b"") for second in range(10**6, 0, -5_000)]
+    bounds += [(2**40, b""), (2**64 - 1, b"")]
+    bounds.sort()
+    assert snapshot.positions(bounds) == [snapshot.position(*bound) for bound in bounds]
+    ids = [identifier for _, identifier in in_order(set(everything))]
+    for low, high in itertools.pairwise(cuts):
+        assert snapshot.ids(low, high) == b"".join(ids[low:high])

@@ -22,7 +22,12 @@ def random_items(chance: random.Random, count: int, *, seconds: int) -> Items:
 
 
 def differences(
-    opener_items: Items, other_items: Items, *, frame: int, seed: int | None
+    opener_items: Items,
+    other_items: Items,
+    *,
+    frame: int,
+    seed: int | None,
+    fresh: int | None = None,
 ) -> tuple[set[bytes], set[bytes], list[int]]:
     """Run to the end; return what the opener found out and the sizes of all messages."""
     jitter = None if seed is None else random.Random(seed).randrange
@@ -30,7 +35,7 @@ def differences(
     other = Negentropy(ItemSet(other_items).snapshot(), frame_bytes_max=frame)
     have: set[bytes] = set()
     need: set[bytes] = set()
-    message: bytes | None = opener.initiate()
+    message: bytes | None = opener.initiate(fresh)
     sizes: list[int] = []
     for _ in range(5_000):
         assert message is not None
@@ -54,16 +59,24 @@ def differences(
     st.sampled_from([1, 40, 10**8]),
     st.sampled_from([0, 4_096, 5_000]),
     st.booleans(),
+    st.none() | st.integers(0, 60),
 )
 @settings(max_examples=150, deadline=None)
 def test_all_differences_are_found(
-    seed: int, common: int, left: int, right: int, seconds: int, frame: int, moved: bool
+    seed: int,
+    common: int,
+    left: int,
+    right: int,
+    seconds: int,
+    frame: int,
+    moved: bool,
+    fresh: int | None,
 ) -> None:
     chance = random.Random(seed)
     shared = random_items(chance, common, seconds=seconds)
     mine, theirs = (random_items(chance, count, seconds=seconds) for count in (left, right))
     have, need, sizes = differences(
-        shared | mine, shared | theirs, frame=frame, seed=seed if moved else None
+        shared | mine, shared | theirs, frame=frame, seed=seed if moved else None, fresh=fresh
     )
     assert have == {identifier for _, identifier in mine}
     assert need == {identifier for _, identifier in theirs}
@@ -152,3 +165,42 @@ def test_message_of_nothing_but_empty_ranges_is_rejected() -> None:
 def test_frames_smaller_than_the_protocol_needs_are_refused() -> None:
     with pytest.raises(ValueError, match="at least"):
         Negentropy(ItemSet().snapshot(), frame_bytes_max=100)
+
+
+def newest(count: int, seed: int) -> Items:
+    chance = random.Random(seed)
+    return {(2 * 10**6 + chance.randrange(10**6), chance.randbytes(32)) for _ in range(count)}
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [(0, 0), (10, 0), (0, 10), (10, 10), (25, 0), (25, 3)])
+def test_what_is_new_since_two_sets_were_equal_takes_one_round(mine: int, theirs: int) -> None:
+    shared = random_items(random.Random(3), 20_000, seconds=10**6)
+    here, there = newest(mine, 1), newest(theirs, 2)
+    have, need, sizes = differences(
+        shared | here, shared | there, frame=0, seed=5, fresh=mine
+    )
+    assert have == {identifier for _, identifier in here}
+    assert need == {identifier for _, identifier in there}
+    assert len(sizes) == 2
+    assert sum(sizes) < 120 + 33 * (min(mine, 16) + theirs)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "lacks_nothing"),
+    [(0, 0, True), (0, 10, True), (10, 0, False), (10, 10, False), (25, 0, False)],
+)
+def test_the_other_side_knows_at_once_when_it_lacks_nothing(
+    mine: int, theirs: int, lacks_nothing: bool
+) -> None:
+    shared = random_items(random.Random(3), 20_000, seconds=10**6)
+    opener = Negentropy(ItemSet(shared | newest(mine, 1)).snapshot())
+    other = Negentropy(ItemSet(shared | newest(theirs, 2)).snapshot())
+    step = other.reconcile(opener.initiate(mine))
+    assert step.lacks_nothing is lacks_nothing
+
+
+def test_the_opener_has_never_heard_what_the_other_side_lacks() -> None:
+    opener = Negentropy(ItemSet().snapshot())
+    other = Negentropy(ItemSet(random_items(random.Random(3), 20_000, seconds=99)).snapshot())
+    assert other.reconcile(opener.initiate()).lacks_nothing
+    assert not opener.reconcile(other.reconcile(opener.initiate()).message or b"").lacks_nothing

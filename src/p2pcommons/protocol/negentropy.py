@@ -9,7 +9,6 @@ Specification: github.com/hoytech/negentropy, docs/negentropy-protocol-v1.md.
 from __future__ import annotations
 
 import hashlib
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +17,7 @@ from p2pcommons.protocol.limits import RANGES_MAX, SPLIT_JITTER_FRACTION
 from p2pcommons.protocol.varint import Reader, encode_varint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 PROTOCOL_VERSION = 0x61
 FINGERPRINT_BYTES = 16
@@ -32,9 +31,15 @@ _INFINITY = 2**64 - 1
 _EMPTY_FINGERPRINT = hashlib.sha256(bytes(ID_BYTES) + encode_varint(0)).digest()[:FINGERPRINT_BYTES]
 _FRAME_RESERVE = 200
 """Room for the bounds and the last fingerprint of a message that has to stop."""
+FRESH_LISTED_MAX = 16
+"""Ids listed in a first message, half a kilobyte; more are summed up."""
+HELD_COMPARED_MAX = 1_024
+"""Ids compared to find out at once whether all that the other side lists is here."""
 
 Bound = tuple[int, bytes]
 """An order and a prefix of an id: everything that sorts before it is inside the range."""
+
+_END: Bound = (_INFINITY, b"")
 
 
 class ReconcilableItems(Protocol):
@@ -45,8 +50,8 @@ class ReconcilableItems(Protocol):
         """Number of items."""
         ...
 
-    def position(self, order: int, id_prefix: bytes) -> int:
-        """Return how many items sort before (order, id_prefix padded with zeros)."""
+    def positions(self, bounds: Sequence[Bound]) -> list[int]:
+        """Return for ascending bounds how many items sort before each, padded with zeros."""
         ...
 
     def item(self, index: int) -> Bound:
@@ -57,8 +62,8 @@ class ReconcilableItems(Protocol):
         """Return the ids of the items low <= index < high, joined."""
         ...
 
-    def fingerprint(self, low: int, high: int) -> bytes:
-        """Return the 16-byte fingerprint of the items low <= index < high."""
+    def fingerprints(self, cuts: Sequence[int]) -> list[bytes]:
+        """Return the 16-byte fingerprints of the ranges between neighbouring ascending cuts."""
         ...
 
 
@@ -72,6 +77,9 @@ class Step:
     """Ids that only this side holds (opener only)."""
     need: bytes = b""
     """Ids that only the other side holds (opener only)."""
+    lacks_nothing: bool = False
+    """Whether the message showed that this side holds whatever the opener compared; of use for
+    an opener's first message, which covers everything."""
 
 
 class Negentropy:
@@ -91,17 +99,41 @@ class Negentropy:
         self._jitter = jitter
         self._is_opener = False
 
-    def initiate(self) -> bytes:
-        """Return the first message; from now on this side is the opener."""
+    def initiate(self, fresh: int | None = None) -> bytes:
+        """Return the first message; from now on this side is the opener.
+
+        `fresh` is for sets of which all but the newest `fresh` items here were found equal before:
+        the newest are a range of their own, and everything else is summed up in two. A wrong
+        `fresh` costs rounds and nothing else.
+        """
         self._is_opener = True
         output = _Output()
-        self._split(output, 0, self._items.count, (_INFINITY, b""))
+        count = self._items.count
+        if fresh is None or fresh > count // BUCKETS or count < 2 * BUCKETS:
+            self._split(output, 0, count, _END)
+        else:
+            self._show_fresh(output, fresh)
         return bytes(output.data)
+
+    def _show_fresh(self, output: _Output, fresh: int) -> None:
+        count = self._items.count
+        bound = self._bound_before(fresh) if fresh else (self._items.item(0)[0], b"")
+        if fresh <= FRESH_LISTED_MAX:
+            output.id_list(bound, self._items.ids(0, fresh))
+        else:
+            # The other side lists what it has there when it is little.
+            output.fingerprint(bound, self._items.fingerprints((0, fresh))[0])
+        reach = count - fresh - 1
+        cut = fresh + 1 + (self._jitter(reach) if self._jitter else reach // 2)
+        newer, older = self._items.fingerprints((fresh, cut, count))
+        output.fingerprint(self._bound_before(cut), newer)
+        output.fingerprint(_END, older)
 
     def reconcile(self, message: bytes) -> Step:
         """Return the answer to `message`, and for the opener the ids found.
 
-        Raises RejectedError(RECONCILE) for bytes that are not a message of this protocol.
+        Raises RejectedError(RECONCILE) for bytes that are not a message of this protocol. Takes
+        up to some tenths of a second for a message of 256 KiB.
         """
         reader = Reader(message)
         version = reader.byte()
@@ -110,16 +142,10 @@ class Negentropy:
                 raise RejectedError(RejectReason.RECONCILE, f"version byte {version:#x}")
             return Step(bytes([PROTOCOL_VERSION]))
         answer = _Answer(self._items, self._is_opener, self._limit(), self._split)
-        ranges = 0
-        while reader.left:
-            ranges += 1
-            if ranges > RANGES_MAX:
-                raise RejectedError(RejectReason.RECONCILE, "too many ranges")
-            if not answer.take_range(reader):
-                break
+        answer.take(_read_ranges(reader))
         output = bytes(answer.output.data)
         if not self._is_opener:
-            return Step(output)
+            return Step(output, lacks_nothing=answer.lacks_nothing)
         done = len(output) == 1
         return Step(None if done else output, bytes(answer.have), bytes(answer.need))
 
@@ -133,9 +159,9 @@ class Negentropy:
             output.id_list(upper, self._items.ids(low, high))
             return
         cuts = self._cuts(low, count)
-        for start, end in itertools.pairwise(cuts):
+        for end, fingerprint in zip(cuts[1:], self._items.fingerprints(cuts), strict=True):
             bound = upper if end == high else self._bound_before(end)
-            output.fingerprint(bound, self._items.fingerprint(start, end))
+            output.fingerprint(bound, fingerprint)
 
     def _cuts(self, low: int, count: int) -> list[int]:
         """Return 17 strictly ascending indexes; the first buckets take what does not divide."""
@@ -212,47 +238,61 @@ class _Answer:
         self._is_opener = is_opener
         self._limit = limit
         self._split = split
-        self._order_in = 0
+        self.lacks_nothing = not is_opener
         self._low = 0
         self._written = 0
         self._bound: Bound = (0, b"")
         self._skipping = False
 
-    def take_range(self, reader: Reader) -> bool:
-        """Answer the next range; False when the frame is full and the rest was summed up."""
-        bound = self._read_bound(reader)
-        mode = reader.varint()
-        low, high = self._low, max(self._low, self._items.position(*bound))
+    def take(self, ranges: Sequence[_Range]) -> None:
+        """Answer the ranges, as many as the frame takes; the rest is summed up."""
+        cuts = [0, *self._items.positions([each.bound for each in ranges])]
+        if any(each.mode == _FINGERPRINT for each in ranges):
+            ours = self._items.fingerprints(cuts)
+        else:
+            ours = [b""] * len(ranges)
+        for each, high, fingerprint in zip(ranges, cuts[1:], ours, strict=True):
+            if not self._take_range(each, high, fingerprint):
+                self.lacks_nothing = False
+                break
+
+    def _take_range(self, theirs: _Range, high: int, fingerprint: bytes) -> bool:
+        """Answer one range; False when the frame is full and the rest was summed up."""
+        low, bound = self._low, theirs.bound
         mark = self.output.mark()
-        theirs = b""
-        if mode == _SKIP:
+        their_fingerprint = b""
+        if theirs.mode == _SKIP:
             self._skipping = True
-        elif mode == _FINGERPRINT:
-            theirs = reader.take(FINGERPRINT_BYTES)
-            if theirs == self._items.fingerprint(low, high):
+        elif theirs.mode == _FINGERPRINT:
+            their_fingerprint = theirs.payload
+            if their_fingerprint == fingerprint:
                 self._skipping = True
             else:
+                self.lacks_nothing &= their_fingerprint == _EMPTY_FINGERPRINT
                 self._write_skip()
                 self._split(self.output, low, high, bound)
-        elif mode == _ID_LIST:
-            ids = reader.take(reader.varint() * ID_BYTES)
-            if self._is_opener:
-                self._compare(ids, low, high)
-                self._skipping = True
-            else:
-                self._write_skip()
-                high = self._written = self._list_ids(low, high, bound, mark[0])
-                mark = self.output.mark()
+        elif self._is_opener:
+            self._compare(theirs.payload, low, high)
+            self._skipping = True
         else:
-            raise RejectedError(RejectReason.RECONCILE, f"mode {mode}")
+            self.lacks_nothing &= self._holds(theirs.payload, low, high)
+            self._write_skip()
+            high = self._written = self._list_ids(low, high, bound, mark[0])
+            mark = self.output.mark()
         if len(self.output.data) > self._limit:
             self.output.rewind(mark)
-            self._sum_up_rest(high, theirs)
+            self._sum_up_rest(high, their_fingerprint)
             return False
         self._low, self._bound = high, bound
         if not self._skipping:
             self._written = high
         return True
+
+    def _holds(self, theirs: bytes, low: int, high: int) -> bool:
+        """Whether all of a few ids are in the range; for many it is not worth finding out."""
+        if max(len(theirs), ID_BYTES * (high - low)) > ID_BYTES * HELD_COMPARED_MAX:
+            return not theirs
+        return set(split_ids(theirs)) <= set(split_ids(self._items.ids(low, high)))
 
     def _sum_up_rest(self, high: int, theirs: bytes) -> None:
         """Write one fingerprint for everything that did not fit, so that it is asked about again.
@@ -262,20 +302,8 @@ class _Answer:
         it has none would the rest pass for equal; there the dropped range is counted.
         """
         start = self._written if theirs == _EMPTY_FINGERPRINT else high
-        rest = self._items.fingerprint(start, self._items.count)
-        self.output.fingerprint((_INFINITY, b""), rest)
-
-    def _read_bound(self, reader: Reader) -> Bound:
-        step = reader.varint()
-        order = _INFINITY if step == 0 else min(self._order_in + step - 1, _INFINITY)
-        self._order_in = order
-        size = reader.varint()
-        if size > ID_BYTES:
-            raise RejectedError(RejectReason.RECONCILE, "bound longer than an id")
-        bound = (order, reader.take(size))
-        if bound < self._bound:
-            raise RejectedError(RejectReason.RECONCILE, "bounds are not ascending")
-        return bound
+        (rest,) = self._items.fingerprints((start, self._items.count))
+        self.output.fingerprint(_END, rest)
 
     def _write_skip(self) -> None:
         if self._skipping:
@@ -304,6 +332,44 @@ class _Answer:
             bound = self._items.item(end)
         self.output.id_list(bound, self._items.ids(low, end))
         return end
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """One range of a message: where it ends, and what the other side says of it."""
+
+    bound: Bound
+    mode: int
+    payload: bytes
+
+
+def _read_ranges(reader: Reader) -> list[_Range]:
+    """Return all ranges of a message, after its version. Raises RejectedError."""
+    ranges: list[_Range] = []
+    order, last = 0, (0, b"")
+    while reader.left:
+        if len(ranges) == RANGES_MAX:
+            raise RejectedError(RejectReason.RECONCILE, "too many ranges")
+        step = reader.varint()
+        order = _INFINITY if step == 0 else min(order + step - 1, _INFINITY)
+        size = reader.varint()
+        if size > ID_BYTES:
+            raise RejectedError(RejectReason.RECONCILE, "bound longer than an id")
+        bound = (order, reader.take(size))
+        if bound < last:
+            raise RejectedError(RejectReason.RECONCILE, "bounds are not ascending")
+        mode = reader.varint()
+        if mode == _FINGERPRINT:
+            payload = reader.take(FINGERPRINT_BYTES)
+        elif mode == _ID_LIST:
+            payload = reader.take(reader.varint() * ID_BYTES)
+        elif mode == _SKIP:
+            payload = b""
+        else:
+            raise RejectedError(RejectReason.RECONCILE, f"mode {mode}")
+        ranges.append(_Range(bound, mode, payload))
+        last = bound
+    return ranges
 
 
 def split_ids(joined: bytes) -> list[bytes]:
