@@ -97,5 +97,9 @@ class StoreError(P2PCommonsError):
         self.path = path
 
 
+class ReadGivenUpError(P2PCommonsError):
+    """A read was given up because nobody waits for its answer any more."""
+
+
 class NetworkError(P2PCommonsError):
     """The network is not as wanted: cannot listen, no peer, a stream cut in the middle."""

@@ -11,15 +11,16 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from array import array
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from p2pcommons.errors import StoreError
+from p2pcommons.errors import ReadGivenUpError, StoreError
 from p2pcommons.store.schema import APPLICATION_ID, MIGRATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
 RETRY_SECONDS = 0.0007
 """Between two tries for the write lock: a writer with no gaps leaves only moments."""
@@ -34,6 +35,9 @@ WAL_PAGES = 1_000
 """A durable commit pays for the pages others left in the log; larger logs made it slower."""
 
 CACHE_KIB = 16_384
+
+GIVE_UP_STEPS = 10_000
+"""Steps of SQLite's machine between two looks at whether anybody still waits, about 1 ms."""
 
 _WRITE_LOCK_BYTE = 120
 """Where the WAL index file is locked by its one writer (SQLite, "WAL-mode file format")."""
@@ -72,6 +76,22 @@ class Database:
         """Return all rows of a query."""
         with self.translated():
             return self._reader.execute(sql, values).fetchall()
+
+    def read_numbers(self, sql: str, values: Sequence[object] = ()) -> array[int]:
+        """Return the first column of a query; a million of them take 8 MB and no more."""
+        with self.translated():
+            return array("q", (row[0] for row in self._reader.execute(sql, values)))
+
+    @contextmanager
+    def giving_up_when(self, is_unwanted: Callable[[], bool]) -> Generator[None]:
+        """End reads inside soon after `is_unwanted` says so, with ReadGivenUpError."""
+        self._reader.set_progress_handler(is_unwanted, GIVE_UP_STEPS)
+        try:
+            if is_unwanted():
+                raise ReadGivenUpError("nobody waits for this any more")
+            yield
+        finally:
+            self._reader.set_progress_handler(None, 0)
 
     def read_one(self, sql: str, values: Sequence[object] = ()) -> Row | None:
         """Return the first row of a query, or None."""
@@ -142,6 +162,8 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
+            if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_INTERRUPT:
+                raise ReadGivenUpError("nobody waits for this any more") from error
             raise StoreError(self._in_words(error), str(self.path)) from error
 
     def _open(self, migrations: Sequence[Sequence[str]]) -> sqlite3.Connection:

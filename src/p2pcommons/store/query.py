@@ -1,7 +1,8 @@
-"""The small language of searches: words, "phrases", #tags, by:people, and -not any of them.
+"""The small language of searches: words, "phrases", #tags, by:people, dates, and -not any of them.
 
 `tag:x` means `#x`, because shells take a `#` for themselves. Whatever is typed is a query; what
-makes no sense is taken as words. Nothing here touches a database.
+makes no sense as a date is left out and named in `problems`, and the rest is taken as words.
+Nothing here touches a database or a clock.
 """
 
 from __future__ import annotations
@@ -9,16 +10,35 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 from p2pcommons.errors import UserError
 from p2pcommons.model import tags
+from p2pcommons.store.query_dates import DATE_FORMS, span_of
 
 TERMS_MAX = 32
 """More would only make a search slow; the rest of a longer query is left out."""
 TERM_CHARS_MAX = 200
 
-_TERM = re.compile(r"""(-?)((?:\#|tag:|by:)?)(?:"([^"]*)(?:"|\Z)|(\S+))""", re.IGNORECASE)
+BEGINNING_CHARS_MIN = 3
+"""From so many letters on an unfinished word finds the words it begins. Fewer begin so many that
+a store of a million entries would answer in seconds."""
+
+_TERM = re.compile(
+    r"""(-?)((?:\#|tag:|by:|after:|before:|on:)?)(?:"([^"]*)(?:"|\Z)|(\S+))""", re.IGNORECASE
+)
+_LAST_LETTERS = re.compile(r"[^\W_]+\Z")
+_FIRST_CJK = "\u2e80"
+"""From here on lie the scripts in which one sign says as much as some letters, and no spaces
+divide the words."""
+
+
+class Order(StrEnum):
+    """How what a search finds is ordered."""
+
+    NEWEST = "newest"
+    RELEVANCE = "relevance"
 
 
 class Phrase(NamedTuple):
@@ -28,12 +48,23 @@ class Phrase(NamedTuple):
     prefix: bool = False
 
 
+class Span(NamedTuple):
+    """Seconds since 1970 UTC from `start` up to, not including, `end`; None is open."""
+
+    start: int | None = None
+    end: int | None = None
+
+
+EVER = Span()
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which entries are wanted: all of `commons` (empty: all joined), `tags`, `phrases`, and any
-    of `by` (as typed) or `authors` (keys); none of what stands in `without_…`.
+    """Which entries are wanted: all of `commons` (empty: all joined), `tags`, `phrases`, `span`,
+    and any of `by` (as typed) or `authors` (keys); none of what stands in `without_…`.
 
-    `hopeless` marks a query of which nothing can be looked up; it finds nothing.
+    `hopeless` marks a query of which nothing can be looked up; it finds nothing. `problems` name
+    the parts that were left out, and why.
     """
 
     commons: tuple[bytes, ...] = ()
@@ -41,10 +72,74 @@ class Query:
     phrases: tuple[Phrase, ...] = ()
     by: tuple[str, ...] = ()
     authors: tuple[bytes, ...] = ()
+    span: Span = EVER
     without_tags: tuple[str, ...] = ()
     without_phrases: tuple[Phrase, ...] = ()
     without_by: tuple[str, ...] = ()
+    without_spans: tuple[Span, ...] = ()
     hopeless: bool = False
+    problems: tuple[str, ...] = ()
+
+
+class _Reading:
+    """A query in the making."""
+
+    def __init__(self) -> None:
+        self.tags: list[str] = []
+        self.by: list[str] = []
+        self.phrases: list[Phrase] = []
+        self.without_tags: list[str] = []
+        self.without_by: list[str] = []
+        self.without_phrases: list[Phrase] = []
+        self.without_spans: list[Span] = []
+        self.span = EVER
+        self.lost = False
+        self.problems: list[str] = []
+
+    def take(self, sign: str, mark: str, words: str, *, unfinished: bool) -> None:
+        """Take one part of a query: its sign, what stands before the colon, and the rest."""
+        if mark in ("#", "tag:"):
+            (self.without_tags if sign else self.tags).append(_as_tag(words))
+        elif mark == "by:":
+            (self.without_by if sign else self.by).append(words.strip())
+        elif mark:
+            self._take_date(sign, mark, words.strip())
+        elif not _searchable(words):
+            self.lost = self.lost or not sign
+        elif sign:
+            self.without_phrases.append(Phrase(words))
+        else:
+            self.phrases.append(Phrase(words, unfinished and _may_go_on(words)))
+
+    def _take_date(self, sign: str, mark: str, words: str) -> None:
+        found = span_of(words, ranges=mark == "on:")
+        if found is None:
+            self.problems.append(f"{sign}{mark}{words} is no date: write {DATE_FORMS}")
+            return
+        start, end = found
+        if mark == "on:":
+            span = Span(start, end)
+        else:
+            span = Span(start, None) if (mark == "after:") is not bool(sign) else Span(None, start)
+        if sign and mark == "on:":
+            self.without_spans.append(span)
+        else:
+            self.span = _both(self.span, span)
+
+    def query(self) -> Query:
+        """Return what was taken."""
+        return Query(
+            tags=_once(self.tags),
+            phrases=tuple(dict.fromkeys(self.phrases)),
+            by=_once(self.by),
+            span=self.span,
+            without_tags=_once(self.without_tags),
+            without_phrases=tuple(dict.fromkeys(self.without_phrases)),
+            without_by=_once(self.without_by),
+            without_spans=tuple(dict.fromkeys(self.without_spans)),
+            hopeless=self.lost and not (self.phrases or self.tags or self.by or self.span != EVER),
+            problems=_once(self.problems),
+        )
 
 
 def parse_query(text: str, *, typing: bool = False) -> Query:
@@ -52,42 +147,27 @@ def parse_query(text: str, *, typing: bool = False) -> Query:
 
     `typing` says that the person is still at it: the last word may be the beginning of one.
     """
-    found: dict[str, list[str]] = {"tags": [], "by": [], "-tags": [], "-by": []}
-    phrases: list[Phrase] = []
-    without: list[Phrase] = []
-    lost = False
-    terms = list(_TERM.finditer(text.replace("\x00", " ")))[:TERMS_MAX]
-    for term in terms:
+    reading = _Reading()
+    for number, term in enumerate(_TERM.finditer(text.replace("\x00", " "))):
+        if number == TERMS_MAX:
+            reading.problems.append(f"only the first {TERMS_MAX} parts are looked for")
+            break
         sign, mark, quoted, bare = term.groups()
         words = (quoted if bare is None else bare)[:TERM_CHARS_MAX]
-        if not words.strip():
-            continue
-        if mark:
-            name = sign + ("by" if mark.lower() == "by:" else "tags")
-            found[name].append(words.strip() if name.endswith("by") else _as_tag(words))
-            continue
-        if not _searchable(words):
-            lost = lost or not sign
-            continue
-        at_end = typing and term.end() == len(text) and bare is not None
-        (without if sign else phrases).append(Phrase(words, at_end and not sign))
-    return Query(
-        tags=_once(found["tags"]),
-        phrases=tuple(dict.fromkeys(phrases)),
-        by=_once(found["by"]),
-        without_tags=_once(found["-tags"]),
-        without_phrases=tuple(dict.fromkeys(without)),
-        without_by=_once(found["-by"]),
-        hopeless=lost and not (phrases or found["tags"] or found["by"]),
-    )
+        if words.strip():
+            unfinished = typing and term.end() == len(text) and bare is not None
+            reading.take(sign, mark.lower(), words, unfinished=unfinished)
+    return reading.query()
 
 
-def match_expression(phrases: tuple[Phrase, ...], joined_by: str) -> str:
-    """Return an FTS5 expression; every phrase is a quoted string, so no syntax comes through."""
-    return joined_by.join(
-        '"' + phrase.text.replace('"', " ") + '"' + ("*" if phrase.prefix else "")
-        for phrase in phrases
-    )
+def quoted(text: str) -> str:
+    """Return an FTS5 string of `text`, through which no syntax comes."""
+    return '"' + text.replace('"', " ") + '"'
+
+
+def is_searchable(text: str) -> bool:
+    """Tell whether the index has words for anything in `text`."""
+    return _searchable(text)
 
 
 def _as_tag(text: str) -> str:
@@ -103,6 +183,21 @@ def _searchable(text: str) -> bool:
     return any(
         unicodedata.category(char)[0] in "LN" or unicodedata.category(char) == "Co" for char in text
     )
+
+
+def _may_go_on(text: str) -> bool:
+    """Tell whether an unfinished word is long enough to be taken as the beginning of others."""
+    found = _LAST_LETTERS.search(text)
+    if found is None:
+        return False
+    letters = found.group()
+    return len(letters) >= BEGINNING_CHARS_MIN or any(char >= _FIRST_CJK for char in letters)
+
+
+def _both(one: Span, other: Span) -> Span:
+    starts = [span.start for span in (one, other) if span.start is not None]
+    ends = [span.end for span in (one, other) if span.end is not None]
+    return Span(max(starts, default=None), min(ends, default=None))
 
 
 def _once(values: list[str]) -> tuple[str, ...]:

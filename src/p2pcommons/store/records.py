@@ -174,12 +174,13 @@ class AuthorCount:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """What a selection is made of. Counts are over its newest `counted` of `total` entries."""
+    """What a selection is made of. Counts are over its newest `counted` entries; `more` tells that
+    it has older ones too."""
 
     tags: tuple[TagCount, ...]
     authors: tuple[AuthorCount, ...]
-    total: int
     counted: int
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""From a query to the rowids of entries, newest first, without ranking all that matches.
+"""From a query to the rowids of entries, newest first or best first, and what they are made of.
 
-Rowid order is list order (entry_folds), so the full text, the tag index and the table of entries
-are all walked in the order in which people read them, and a limit stops the walk.
+Nothing ranks, sorts or counts all that matches: the newest come from a walk that a limit ends
+(search_plan), relevance and counts look at the newest twenty thousand of what is found.
 """
 
 from __future__ import annotations
@@ -10,147 +10,307 @@ from array import array
 from typing import TYPE_CHECKING
 
 from p2pcommons.model.limits import AHEAD_SECONDS_MAX
+from p2pcommons.store.beginnings import phrase_expression
 from p2pcommons.store.people import PeoplePart
-from p2pcommons.store.query import Query, match_expression
+from p2pcommons.store.query import Order, Query, is_searchable, quoted
 from p2pcommons.store.records import AuthorCount, Facets, TagCount
+from p2pcommons.store.search_plan import (
+    HAS_TAG,
+    MATCHES,
+    Bounds,
+    Plan,
+    Walk,
+    bounds_of,
+    by_author,
+    listed,
+    marks,
+    matching,
+    tagged,
+)
+from p2pcommons.store.search_text import SearchText
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
+
+RANKED_ROWS_MAX = 20_000
+"""Relevance orders the newest so many of what is found; what is older follows, newest first."""
 
 FACETS_ROWS_MAX = 20_000
 """Facets are counted over the newest of a selection, so that they stay quick at any size."""
 
-_TAGGED = "SELECT t.entry FROM entry_tag t JOIN tag g ON g.rowid = t.tag WHERE g.text = ?"
-_MATCHING = "SELECT rowid FROM entry_text WHERE entry_text MATCH ?"
+FEW_ENTRIES = 1_000
+"""Where an author began no more entries, or a commons has no more, these are gone through one by
+one; a common word would else be walked to its end to find them."""
+
+_WORTH = {"title": 8.0, "tags": 6.0, "url": 2.0, "excerpt": 2.0, "text": 1.0}
+"""What a word counts for, by where it stands."""
+_WEIGHTS = ", ".join(str(_WORTH[column]) for column in SearchText._fields[1:])
+
+_RANKED = f"""
+SELECT f.rowid FROM entry_text f
+WHERE f.entry_text MATCH ? AND f.rowid >= ? AND f.rowid <= ?
+AND +f.rowid IN (SELECT value FROM json_each(?))
+ORDER BY bm25(entry_text, {_WEIGHTS}), f.rowid DESC
+"""  # noqa: S608
+
+_TAG_FACETS = """
+SELECT g.text, n.times FROM (
+  SELECT t.tag, count(DISTINCT t.entry) times FROM json_each(?) j
+  CROSS JOIN tagging t ON t.entry = j.value GROUP BY t.tag) n
+JOIN tag g ON g.rowid = n.tag ORDER BY n.times DESC, g.text LIMIT ?
+"""
+
+_AUTHOR_FACETS = """
+SELECT a.key, (SELECT p.name FROM profile p WHERE p.author = n.author AND p.commons = n.commons),
+  n.times FROM (
+  SELECT e.author, min(e.commons) commons, count(*) times FROM json_each(?) j
+  CROSS JOIN entry e ON e.rowid = j.value GROUP BY e.author) n
+JOIN author a ON a.rowid = n.author ORDER BY n.times DESC, a.key LIMIT ?
+"""
+
+_OF_COMMONS = (
+    "SELECT c.rowid FROM contribution c JOIN commons m ON m.rowid = c.commons WHERE m.id IN ({})"
+)
 _LEFT = "SELECT rowid FROM commons WHERE left_at NOTNULL OR joined_at ISNULL"
-
-
-class _Selection:
-    """SQL in the making: the table that is walked, conditions on rowid `r`, and their values."""
-
-    def __init__(self, source: str, row: str, values: Sequence[object]) -> None:
-        self.source = source
-        self.row = row
-        self.conditions: list[str] = []
-        self.values: list[object] = list(values)
-        self._entry_joined = source == "entry e"
-
-    def require(self, condition: str, *values: object) -> None:
-        """Add a condition in which `{r}` stands for the entry's rowid."""
-        self.conditions.append(condition.format(r=self.row))
-        self.values += values
-
-    def require_entry(self, condition: str, *values: object) -> None:
-        """Add a condition on the entry `e` itself."""
-        if not self._entry_joined:
-            # CROSS JOIN keeps SQLite on the walk we chose.
-            self.source += f" CROSS JOIN entry e ON e.rowid = {self.row}"
-            self._entry_joined = True
-        self.require(condition, *values)
-
-    def sql(self) -> str:
-        """Return the finished statement, newest first; one value for LIMIT is still missing."""
-        where = " AND ".join(self.conditions) or "1"
-        return (
-            f"SELECT {self.row} FROM {self.source} WHERE {where} ORDER BY {self.row} DESC LIMIT ?"  # noqa: S608
-        )
 
 
 class SearchPart(PeoplePart):
     """Finding entries."""
 
-    def entry_ids(self, query: Query, *, now: int, limit: int | None = None) -> array[int]:
-        """Return the rowids of the listed entries that `query` means, newest first.
+    def entry_ids(
+        self,
+        query: Query,
+        *,
+        now: int,
+        limit: int | None = None,
+        order: Order = Order.NEWEST,
+        older_than: int | None = None,
+    ) -> array[int]:
+        """Return the rowids of the listed entries that `query` means.
 
         `now` decides what claims to be from more than ten minutes ahead and is left out.
+        `older_than` is a rowid: of the newest-first list, only what stands below it. By relevance
+        the newest 20,000 are ordered, and what is older follows newest first.
         """
-        selection = self._selection(query)
-        if selection is None:
-            return array("q")
+        if order is Order.RELEVANCE and query.phrases:
+            return self._best_first(query, now, limit)
         ahead = self._ahead(now)
-        selection.values.append(-1 if limit is None else limit + len(ahead))
-        rows = self._database.read(selection.sql(), selection.values)
-        found = array("q", [row[0] for row in rows if row[0] not in ahead])
+        walked = None if limit is None else limit + len(ahead)
+        plan = self._plan(query, bounds_of(query.span, older_than))
+        if plan is None:
+            return array("q")
+        found = self._database.read_numbers(*plan.finished(walked))
+        if ahead:
+            found = array("q", [rowid for rowid in found if rowid not in ahead])
         return found if limit is None else found[:limit]
 
     def entry_count(self, query: Query, *, now: int) -> int:
         """Return how many entries a query finds."""
         return len(self.entry_ids(query, now=now))
 
+    def query_problems(self, query: Query) -> tuple[str, ...]:
+        """Return in words which parts of a query were left out or mean nobody."""
+        unknown = [
+            f"nobody here is called {text}"
+            for text in (*query.by, *query.without_by)
+            if not self.find_authors(text)
+        ]
+        return (*query.problems, *unknown)
+
     def facets(self, query: Query, *, now: int, limit: int = 30) -> Facets:
-        """Return the tags and authors of a selection, each most frequent first."""
-        rowids = self.entry_ids(query, now=now)
-        counted = rowids[:FACETS_ROWS_MAX]
-        listed = "[" + ",".join(map(str, counted)) + "]"
-        tags = self._database.read(
-            "SELECT g.text, count(DISTINCT t.entry) n FROM json_each(?) j "
-            "CROSS JOIN tagging t ON t.entry = j.value JOIN tag g ON g.rowid = t.tag "
-            "GROUP BY t.tag ORDER BY n DESC, g.text LIMIT ?",
-            (listed, limit),
+        """Return the tags and authors of a selection, each most frequent first.
+
+        Counted over its newest 20,000 entries.
+        """
+        rowids = self.entry_ids(query, now=now, limit=FACETS_ROWS_MAX + 1)
+        return self.facets_of(
+            rowids[:FACETS_ROWS_MAX], limit=limit, more=len(rowids) > FACETS_ROWS_MAX
         )
-        authors = self._database.read(
-            "SELECT a.key, (SELECT p.name FROM profile p WHERE p.author = e.author "
-            "AND p.commons = e.commons), count(*) n FROM json_each(?) j "
-            "CROSS JOIN entry e ON e.rowid = j.value JOIN author a ON a.rowid = e.author "
-            "GROUP BY e.author ORDER BY n DESC, a.key LIMIT ?",
-            (listed, limit),
-        )
+
+    def facets_of(self, rowids: Sequence[int], *, limit: int = 30, more: bool = False) -> Facets:
+        """Return the tags and authors of these entries, each most frequent first."""
+        numbers = _json(rowids)
+        tags = self._database.read(_TAG_FACETS, (numbers, limit))
+        authors = self._database.read(_AUTHOR_FACETS, (numbers, limit))
         return Facets(
             tuple(TagCount(row[0], row[1]) for row in tags),
             tuple(AuthorCount(row[0], row[1], row[2]) for row in authors),
             len(rowids),
-            len(counted),
+            more,
         )
 
-    def _selection(self, query: Query) -> _Selection | None:
-        if query.hopeless:
-            return None
-        phrases, tags = list(query.phrases), list(query.tags)
-        if phrases:
-            expression = match_expression(tuple(phrases), " AND ")
-            selection = _Selection("entry_text f", "f.rowid", ())
-            selection.require("f.entry_text MATCH ?", expression)
-        elif tags:
-            selection = _Selection("entry_tag t", "t.entry", ())
-            selection.require("t.tag = (SELECT rowid FROM tag WHERE text = ?)", tags.pop(0))
-        else:
-            selection = _Selection("entry e", "e.rowid", ())
-            selection.require("e.state = 0")
-        for tag in tags:
-            selection.require(f"{{r}} IN ({_TAGGED})", tag)
-        for tag in query.without_tags:
-            selection.require(f"{{r}} NOT IN ({_TAGGED})", tag)
-        if query.without_phrases:
-            unwanted = match_expression(query.without_phrases, " OR ")
-            selection.require(f"{{r}} NOT IN ({_MATCHING})", unwanted)
-        if not self._select_authors(selection, query):
-            return None
-        return selection if self._select_commons(selection, query) else None
+    def _best_first(self, query: Query, now: int, limit: int | None) -> array[int]:
+        newest = self.entry_ids(query, now=now, limit=RANKED_ROWS_MAX)
+        if not newest:
+            return newest
+        expression = " AND ".join(self._positive(query, with_tags=False))
+        values = (expression, newest[-1], newest[0], _json(newest))
+        ranked = self._database.read_numbers(_RANKED, values)
+        if limit is not None and limit <= len(ranked):
+            return ranked[:limit]
+        if len(newest) == RANKED_ROWS_MAX:
+            left = None if limit is None else limit - len(ranked)
+            ranked += self.entry_ids(query, now=now, limit=left, older_than=newest[-1])
+        return ranked
 
-    def _select_authors(self, selection: _Selection, query: Query) -> bool:
-        """Narrow to the authors asked for; returns False if nobody can be meant."""
+    # How the rows are walked
+
+    def _plan(self, query: Query, bounds: Bounds) -> Plan | None:
+        """Return how a query is answered, or None where nothing can be found."""
+        people = self._people(query)
+        tags = self._tag_numbers(query.tags)
+        if query.hopeless or people is None or tags is None:
+            return None
+        authors, unwanted_authors = people
+        positive, negative = self._positive(query), self._negative(query)
+        few = self._few(query, authors)
+        if few is not None:
+            plan = self._one_by_one(few, positive, negative, tags)
+        elif positive and (query.phrases or len(tags) > 1 or negative):
+            plan = self._through_words(positive, negative, tags, authors, bounds)
+        else:
+            plan = self._through_index(negative, tags, authors, bounds)
+        base = plan.base.within(bounds)
+        if len(authors) > 1:
+            base.require_entry(f"e.author IN ({marks(authors)})", *authors)
+        if unwanted_authors:
+            base.require_entry(f"e.author NOT IN ({marks(unwanted_authors)})", *unwanted_authors)
+        for span in query.without_spans:
+            low, high = bounds_of(span)
+            base.require("NOT ({r} >= ? AND {r} < ?)", low, high)
+        self._leave_out_tags(plan, query, bounds, walked_whole=few is None and not positive)
+        return plan if self._select_commons(base, query) else None
+
+    def _one_by_one(
+        self, few: Walk, positive: list[str], negative: str, tags: Collection[int]
+    ) -> Plan:
+        if positive:
+            few.require(MATCHES, " AND ".join(positive))
+        if negative:
+            few.require("NOT " + MATCHES, negative)
+        for tag in tags:
+            few.require(HAS_TAG, tag)
+        return Plan(few)
+
+    def _through_words(
+        self,
+        positive: list[str],
+        negative: str,
+        tags: Collection[int],
+        authors: Sequence[int],
+        bounds: Bounds,
+    ) -> Plan:
+        expression = " AND ".join(positive)
+        plan = Plan(matching(f"({expression}) NOT ({negative})" if negative else expression))
+        for tag in tags:
+            # The words of a tag may stand in another one.
+            plan.base.require(HAS_TAG, tag)
+        if len(authors) == 1:
+            plan.shared.append(by_author(authors[0]).within(bounds))
+        return plan
+
+    def _through_index(
+        self, negative: str, tags: Sequence[int], authors: Sequence[int], bounds: Bounds
+    ) -> Plan:
+        if tags:
+            plan = Plan(tagged(tags[0]))
+            for tag in tags[1:]:
+                plan.base.require(HAS_TAG, tag)
+            if len(authors) == 1:
+                plan.shared.append(by_author(authors[0]).within(bounds))
+        else:
+            plan = Plan(listed())
+            if len(authors) == 1:
+                plan.base.require("e.author = ?", authors[0])
+        if negative:
+            plan.unwanted.append(matching(negative).within(bounds))
+        return plan
+
+    def _leave_out_tags(
+        self, plan: Plan, query: Query, bounds: Bounds, *, walked_whole: bool
+    ) -> None:
+        for text in query.without_tags:
+            number = self._tag_number(text)
+            if number is None:
+                continue
+            if walked_whole:
+                plan.unwanted.append(tagged(number).within(bounds))
+            else:
+                plan.base.require("NOT " + HAS_TAG, number)
+
+    def _few(self, query: Query, authors: Sequence[int]) -> Walk | None:
+        """Return a walk of the few entries that authors or commons leave, if they are few."""
+        walk = listed()
+        if authors:
+            counted = self._database.read_one(
+                f"SELECT count(*) FROM (SELECT 1 FROM entry WHERE author IN ({marks(authors)}) "  # noqa: S608
+                "LIMIT ?)",
+                (*authors, FEW_ENTRIES + 1),
+            )
+            if counted and counted[0] <= FEW_ENTRIES:
+                walk.require(f"e.author IN ({marks(authors)})", *authors)
+                return walk
+        if query.commons:
+            counted = self._database.read_one(
+                f"SELECT sum(count) FROM commons WHERE id IN ({marks(query.commons)})",  # noqa: S608
+                query.commons,
+            )
+            if counted and counted[0] is not None and counted[0] <= FEW_ENTRIES:
+                walk.require(
+                    f"e.first IN ({_OF_COMMONS.format(marks(query.commons))})", *query.commons
+                )
+                return walk
+        return None
+
+    # What the parts of a query mean here
+
+    def _positive(self, query: Query, *, with_tags: bool = True) -> list[str]:
+        """Return FTS5 expressions that all have to be found.
+
+        The words of a tag are in the index as well, so a rare tag narrows a common word there.
+        """
+        found = [phrase_expression(self._database, phrase) for phrase in query.phrases]
+        if with_tags:
+            found += [f"tags : {quoted(tag)}" for tag in query.tags if is_searchable(tag)]
+        return found
+
+    def _negative(self, query: Query) -> str:
+        return " OR ".join(quoted(phrase.text) for phrase in query.without_phrases)
+
+    def _people(self, query: Query) -> tuple[list[int], list[int]] | None:
+        """Return the authors asked for and those left out; None if nobody can be meant."""
+        wanted: list[int] = []
         if query.by or query.authors:
             keys = {*query.authors, *(key for text in query.by for key in self._meant(text))}
-            numbers = self._author_numbers(keys)
-            if not numbers:
-                return False
-            selection.require_entry(f"e.author IN ({_marks(numbers)})", *numbers)
-        unwanted = self._author_numbers(
-            {key for text in query.without_by for key in self._meant(text)}
-        )
-        if unwanted:
-            selection.require_entry(f"e.author NOT IN ({_marks(unwanted)})", *unwanted)
-        return True
+            wanted = self._author_numbers(keys)
+            if not wanted:
+                return None
+        unwanted = {key for text in query.without_by for key in self._meant(text)}
+        return wanted, self._author_numbers(unwanted)
 
-    def _select_commons(self, selection: _Selection, query: Query) -> bool:
+    def _tag_numbers(self, texts: Sequence[str]) -> list[int] | None:
+        numbers = [self._tag_number(text) for text in texts]
+        known = [number for number in numbers if number is not None]
+        return known if len(known) == len(numbers) else None
+
+    def _tag_number(self, text: str) -> int | None:
+        row = self._database.read_one("SELECT rowid FROM tag WHERE text = ?", (text,))
+        return None if row is None else int(row[0])
+
+    def _select_commons(self, walk: Walk, query: Query) -> bool:
         if query.commons:
             numbers = [self._commons_number(commons) for commons in query.commons]
             wanted = [number for number in numbers if number is not None]
             if not wanted:
                 return False
-            selection.require_entry(f"e.commons IN ({_marks(wanted)})", *wanted)
+            others = self._database.read_one(
+                f"SELECT 1 FROM commons WHERE rowid NOT IN ({marks(wanted)}) LIMIT 1",  # noqa: S608
+                wanted,
+            )
+            if others:
+                walk.require_entry(f"e.commons IN ({marks(wanted)})", *wanted)
         elif self._database.read_one(f"{_LEFT} LIMIT 1"):
-            selection.require_entry(f"e.commons NOT IN ({_LEFT})")
+            walk.require_entry(f"e.commons NOT IN ({_LEFT})")
         return True
 
     def _meant(self, text: str) -> list[bytes]:
@@ -164,5 +324,5 @@ class SearchPart(PeoplePart):
         return {row[0] for row in rows}
 
 
-def _marks(values: Sequence[object]) -> str:
-    return ",".join("?" * len(values))
+def _json(numbers: Sequence[int]) -> str:
+    return "[" + ",".join(map(str, numbers)) + "]"
