@@ -16,7 +16,7 @@ from p2pcommons.protocol.items import IdSum
 from p2pcommons.protocol.limits import WANT_BYTES_TARGET, WANT_IDS_FIRST, WANT_IDS_MIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from p2pcommons.model.contribution import Envelope
     from p2pcommons.protocol.events import Ingested
@@ -55,17 +55,21 @@ class Pace:
 class Fetcher:
     """What is still to be had of one commons, from the other side of one session."""
 
-    def __init__(self, credit: Credit, ids_max: int) -> None:
+    def __init__(
+        self, credit: Credit, ids_max: int, declined_before: Collection[bytes] = ()
+    ) -> None:
         self.brought: set[bytes] = set()
         """Ids of this session's yield: part of both sets from now on."""
         self.brought_sum = IdSum()
         self.new = 0
         self.bodies = 0
         self.declined = 0
+        """Ids not taken: offered and known to be declined, or declined when they came."""
         self.absent = 0
         self.bodies_absent: list[bytes] = []
         self.taken = 0
         """Ids taken off the queue so far, whether they were wanted or had come another way."""
+        self._declined_before = declined_before
         self._credit = credit
         self._pace = Pace(ids_max)
         self._queue: deque[bytes] = deque()
@@ -138,6 +142,8 @@ class Fetcher:
             self.taken += 1
             if identifier in self._arrived:
                 self._count_in((identifier,))
+            elif identifier in self._declined_before:
+                self.declined += 1
             elif identifier not in self.brought and identifier not in self._asked:
                 ids[identifier] = None
         if ids:
