@@ -9,7 +9,7 @@ from p2pcommons.store.interning import Interner
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from p2pcommons.store.database import Database
 
@@ -25,11 +25,18 @@ class StorePart:
     def _writing(self, *, durable: bool = False) -> Generator[sqlite3.Connection]:
         try:
             with self._database.writing(durable=durable) as connection:
-                self._interner.begin()
+                self._interner.begin(connection)
                 yield connection
         except BaseException:
             self._interner.forget()
             raise
+
+    @contextmanager
+    def giving_up_when(self, is_unwanted: Callable[[], bool]) -> Generator[None]:
+        """End reads inside soon after `is_unwanted`, which is asked each millisecond or so, says
+        that nobody waits for them any more. Raises ReadGivenUpError then."""
+        with self._database.giving_up_when(is_unwanted):
+            yield
 
     def _commons_number(self, commons: bytes) -> int | None:
         row = self._database.read_one("SELECT rowid FROM commons WHERE id = ?", (commons,))

@@ -14,7 +14,7 @@ from p2pcommons.model.kinds import parse_body
 from p2pcommons.model.limits import AHEAD_SECONDS_MAX
 from p2pcommons.store.entry_folds import address_number
 from p2pcommons.store.replica_set import fingerprint_of_sum
-from p2pcommons.store.schema import DISOWNED, ENTRY_WITHDRAWN, LISTED, MIGRATIONS, SILENT, WITHDRAWN
+from p2pcommons.store.schema import DISOWNED, ENTRY_WITHDRAWN, LISTED, SILENT, TEXT_TABLE, WITHDRAWN
 from p2pcommons.store.search_text import change_texts, search_text
 from p2pcommons.views.fold import CommonsView, fold_held
 from p2pcommons.views.held import Held
@@ -233,7 +233,7 @@ def _texts(connection: sqlite3.Connection, commons: int, view: CommonsView) -> I
 
 def _text_differences(connection: sqlite3.Connection, texts: Iterable[SearchText]) -> list[str]:
     fresh = sqlite3.connect(":memory:", isolation_level=None)
-    fresh.execute(next(text for text in MIGRATIONS[0] if "fts5" in text))
+    fresh.execute(TEXT_TABLE)
     change_texts(fresh, (), texts)
     stored, expected = _words(connection), _words(fresh)
     fresh.close()

@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from p2pcommons.errors import ReadGivenUpError, StoreError
 from p2pcommons.store.schema import APPLICATION_ID, MIGRATIONS
+from p2pcommons.store.trouble import Places, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
+
+    from p2pcommons.store.migrations import Migration, Progress
 
 RETRY_SECONDS = 0.0007
 """Between two tries for the write lock: a writer with no gaps leaves only moments."""
@@ -53,16 +56,19 @@ class Database:
         path: Path,
         *,
         read_only: bool = False,
-        migrations: Sequence[Sequence[str]] = MIGRATIONS,
+        migrations: Sequence[Migration] = MIGRATIONS,
         wait_seconds: float = WAIT_SECONDS,
+        progress: Progress | None = None,
     ) -> None:
         self.path = path
         self.read_only = read_only
         self.wait_seconds = wait_seconds
         self._writer: sqlite3.Connection | None = None
         self._durable: bool | None = None
+        self._progress = progress or _unseen
         with self.translated():
             self._reader = self._open(migrations)
+        self._places = Places(path)
 
     def close(self) -> None:
         """Close all connections; the last process to do so folds the log into the file."""
@@ -123,6 +129,10 @@ class Database:
             connection = self._writer or self._open_writer()
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
+    def check_place(self) -> None:
+        """Raise StoreError when the file is no longer where it was opened."""
+        self._places.check()
+
     @contextmanager
     def reading(self) -> Generator[None]:
         """Let all reads inside see the same state of the store."""
@@ -149,6 +159,8 @@ class Database:
                 self._durable = durable
             self._begin(connection)
             try:
+                self._places.check()
+                self._places.check_log(lambda: _empty_log(connection))
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -164,9 +176,9 @@ class Database:
         except sqlite3.Error as error:
             if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_INTERRUPT:
                 raise ReadGivenUpError("nobody waits for this any more") from error
-            raise StoreError(self._in_words(error), str(self.path)) from error
+            raise in_words(error, self.path, self._lock_holder) from error
 
-    def _open(self, migrations: Sequence[Sequence[str]]) -> sqlite3.Connection:
+    def _open(self, migrations: Sequence[Migration]) -> sqlite3.Connection:
         if not self.read_only and not self.path.exists():
             try:
                 # Created here because SQLite would let others read it.
@@ -209,7 +221,7 @@ class Database:
     def _log_is_there(self) -> bool:
         return Path(f"{self.path}-wal").exists() and os.access(self.path, os.W_OK)
 
-    def _migrate(self, connection: sqlite3.Connection, migrations: Sequence[Sequence[str]]) -> None:
+    def _migrate(self, connection: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
         """Bring the schema up to date; does nothing but two look-ups when it is."""
         if self._schema(connection) == len(migrations):
             return
@@ -225,8 +237,11 @@ class Database:
                 # Another process may have been quicker.
                 done = self._check_schema(connection, len(migrations))
                 if done < len(migrations):
-                    for statement in migrations[done]:
-                        connection.execute(statement)
+                    for step in migrations[done]:
+                        if isinstance(step, str):
+                            connection.execute(step)
+                        else:
+                            step(connection, self._progress)
                     connection.execute(f"PRAGMA user_version = {done + 1}")
                     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute("COMMIT")
@@ -274,26 +289,22 @@ class Database:
             else:
                 return
 
-    def _in_words(self, error: sqlite3.Error) -> str:
-        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-        if code == sqlite3.SQLITE_BUSY:
-            return f"{self.path} is locked by {self._lock_holder()}; nothing was written"
-        if code == sqlite3.SQLITE_FULL:
-            return f"the disk is full; nothing was written to {self.path}"
-        if code == sqlite3.SQLITE_NOTADB:
-            return f"{self.path} is not a store of p2pcommons"
-        if code == sqlite3.SQLITE_CORRUPT:
-            return f"{self.path} is damaged ({error})"
-        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-            return f"{self.path} cannot be opened or written here ({error})"
-        return f"{self.path}: {error}"
-
     def _lock_holder(self) -> str:
         """Name the process that holds the write lock, as well as this system tells."""
         pid = _writer_by_kernel(Path(f"{self.path}-shm")) or _pid_in(
             self.path.with_name("node.lock")
         )
         return f"process {pid}" if pid else "another process"
+
+
+def _empty_log(connection: sqlite3.Connection) -> None:
+    """Give up the transaction and move what the log holds into the file."""
+    connection.execute("ROLLBACK")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _unseen(_done: int, _count: int) -> None:
+    """Show no progress."""
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

@@ -41,6 +41,8 @@ class EntryChange:
 
 def all_tags(tagging: Tagging) -> frozenset[str]:
     """Return everybody's tags together."""
+    if len(tagging) == 1:
+        return next(iter(tagging.values()))
     return frozenset[str]().union(*tagging.values())
 
 

@@ -16,7 +16,7 @@ from p2pcommons.store.entry_changes import EntryChange, EntryFacts
 from p2pcommons.store.entry_writes import write_changes
 from p2pcommons.store.rows import select_in
 from p2pcommons.store.schema import ENTRY_WITHDRAWN, LISTED, SILENT
-from p2pcommons.store.slots import entry_slots, tag_statements
+from p2pcommons.store.slots import EntrySlot, entry_slots, tag_statements
 from p2pcommons.views.statements import stated_tags, statement_heads, version_tags
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from p2pcommons.store.interning import Interner
-    from p2pcommons.store.slots import Bodies, EntrySlot, Member
+    from p2pcommons.store.slots import Bodies, Member
 
 PLACES_A_SECOND = 256
 
@@ -63,16 +63,18 @@ def fold_entries(
     touched: Mapping[bytes, Touched],
     bodies: Bodies,
     filled: Collection[int],
+    alone: Mapping[bytes, Member],
 ) -> None:
     """Fold the entries with these first versions again and write down what changed.
 
     `filled` are the rowids of contributions whose body arrived only now, so that the index does
-    not have it yet.
+    not have it yet. `alone` are new first versions that nothing else held is about: their slots
+    need not be looked for.
     """
-    changes = _changes(connection, touched)
+    changes = _changes(connection, touched, alone)
     _fold_versions(changes, bodies, filled)
     _load_taggings(connection, changes)
-    _fold_tags(connection, changes, touched, bodies)
+    _fold_tags(connection, changes, touched, bodies, alone)
     write_changes(connection, interner, changes, bodies, filled)
 
 
@@ -88,12 +90,16 @@ def drop_entries(
     write_changes(connection, interner, changes, bodies, ())
 
 
-def _changes(connection: sqlite3.Connection, touched: Collection[bytes]) -> list[EntryChange]:
-    slots = entry_slots(connection, touched)
+def _changes(
+    connection: sqlite3.Connection, touched: Collection[bytes], alone: Mapping[bytes, Member]
+) -> list[EntryChange]:
+    known = [first for first in touched if first not in alone]
+    slots = entry_slots(connection, known)
+    slots.update((first, EntrySlot(member, [member])) for first, member in alone.items())
     unsupported = {
         row[0] for row in connection.execute("SELECT rowid FROM commons WHERE unsupported NOTNULL")
     }
-    olds = {row[0]: row[1:] for row in select_in(connection, _OLD, touched)}
+    olds = {row[0]: row[1:] for row in select_in(connection, _OLD, known)}
     changes: list[EntryChange] = []
     for first, (rowid, commons, *facts) in olds.items():
         changes.append(EntryChange(rowid, commons, EntryFacts(*facts), slot=slots.pop(first, None)))
@@ -155,7 +161,9 @@ def _fold_tags(
     changes: Iterable[EntryChange],
     touched: Mapping[bytes, Touched],
     bodies: Bodies,
+    alone: Collection[bytes],
 ) -> None:
+    changes = [change for change in changes if not _fold_tags_alone(change, bodies, alone)]
     everyone: list[bytes] = []
     of: list[tuple[bytes, int]] = []
     people: dict[bytes, set[int]] = {}
@@ -189,6 +197,18 @@ def _fold_tags(
                 change.tags_after[author] = tags
             else:
                 change.tags_after.pop(author, None)
+
+
+def _fold_tags_alone(change: EntryChange, bodies: Bodies, alone: Collection[bytes]) -> bool:
+    """Fold the tags of a new entry that nothing else is about; False where it is another one."""
+    slot = change.slot
+    if slot is None or slot.first.held.id not in alone:
+        return False
+    if change.heads:
+        tags = version_tags((bodies.get(slot.first.rowid),))
+        if tags:
+            change.tags_after = {slot.first.author: tags}
+    return True
 
 
 def _concerned(slot: EntrySlot, authors: Collection[int]) -> set[int]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from p2pcommons.model.kinds import ENTRY
 from p2pcommons.model.limits import AHEAD_SECONDS_MAX
 from p2pcommons.store.entry_changes import all_tags, is_listed
+from p2pcommons.store.rows import insert_rows
 from p2pcommons.store.search_text import change_texts, search_text
 
 if TYPE_CHECKING:
@@ -55,10 +56,11 @@ def _write_entries(connection: sqlite3.Connection, changes: Iterable[EntryChange
             )
         elif change.before != change.after:
             moved.append((*change.after, change.rowid))
-    connection.executemany(
+    insert_rows(
+        connection,
         "INSERT INTO entry(rowid, first, commons, author, due, shown, address, versions, heads, "
-        "state) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        new,
+        "state)",
+        sorted(new),
     )
     connection.executemany(
         "UPDATE entry SET shown = ?, address = ?, versions = ?, heads = ?, state = ? "
@@ -81,6 +83,11 @@ def _write_taggings(
     new: list[tuple[int, int, int]] = []
     gone: list[tuple[int, int, int]] = []
     for change in changes:
+        if not change.tags_before:
+            for author, tags in change.tags_after.items():
+                numbers = interner.tags(connection, tags)
+                new += [(change.rowid, author, number) for number in numbers.values()]
+            continue
         for author in change.tags_before.keys() | change.tags_after.keys():
             before = change.tags_before.get(author, frozenset())
             after = change.tags_after.get(author, frozenset())
@@ -90,7 +97,7 @@ def _write_taggings(
             new += [(change.rowid, author, numbers[tag]) for tag in after - before]
             gone += [(change.rowid, author, numbers[tag]) for tag in before - after]
     connection.executemany("DELETE FROM tagging WHERE entry = ? AND author = ? AND tag = ?", gone)
-    connection.executemany("INSERT INTO tagging(entry, author, tag) VALUES(?, ?, ?)", sorted(new))
+    insert_rows(connection, "INSERT INTO tagging(entry, author, tag)", sorted(new))
 
 
 def _write_tag_counts(
@@ -109,7 +116,7 @@ def _write_tag_counts(
             (new if tag in after else gone).append((number, change.rowid))
             counts[change.commons, number] += 1 if tag in after else -1
     connection.executemany("DELETE FROM entry_tag WHERE tag = ? AND entry = ?", gone)
-    connection.executemany("INSERT INTO entry_tag(tag, entry) VALUES(?, ?)", sorted(new))
+    insert_rows(connection, "INSERT INTO entry_tag(tag, entry)", sorted(new))
     connection.executemany(
         "INSERT INTO tag_count(commons, tag, count) VALUES(?, ?, ?) "
         "ON CONFLICT DO UPDATE SET count = count + excluded.count",
@@ -154,4 +161,4 @@ def _text_changed(change: EntryChange, filled: Collection[int]) -> bool:
 
 
 def _listed_tags(facts: EntryFacts | None, tagging: Tagging) -> frozenset[str]:
-    return all_tags(tagging) if is_listed(facts) else frozenset()
+    return all_tags(tagging) if tagging and is_listed(facts) else frozenset()

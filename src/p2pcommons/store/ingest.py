@@ -18,13 +18,15 @@ from p2pcommons.model.kinds import (
     ProfileBody,
 )
 from p2pcommons.store.entry_folds import Touched, drop_entries, fold_entries
+from p2pcommons.store.headers import stored_header
 from p2pcommons.store.interning import peer_number
 from p2pcommons.store.records import IngestResult
-from p2pcommons.store.rows import Stored, select_in
+from p2pcommons.store.rows import Stored, insert_rows, select_in
 from p2pcommons.store.schema import SAYS_NOTHING, WITHDRAWN
-from p2pcommons.store.slots import Bodies, profile_statements
+from p2pcommons.store.slots import Bodies, Member, profile_statements
 from p2pcommons.store.states import update_disowned, update_withdrawn
 from p2pcommons.views.charter import unsupported
+from p2pcommons.views.held import Held
 from p2pcommons.views.statements import fold_profile
 
 if TYPE_CHECKING:
@@ -63,10 +65,12 @@ class Ingest:
         if changed:
             arrived = {row.id for row in changed}
             devices = {offered[identifier].header.device for identifier in arrived}
-            states = self._update_states(changed, devices)
+            named = named_by_others(self._connection, arrived)
+            states = self._update_states(changed, devices, named)
             self._count(inserted)
             bodies = Bodies(self._connection, self._at_hand)
-            mark_silent(self._connection, changed, bodies)
+            silent = mark_silent(self._connection, changed, bodies)
+            moved = {row.rowid for row in states}
             refold(
                 self._connection,
                 self._interner,
@@ -74,6 +78,14 @@ class Ingest:
                 bodies,
                 moved=states,
                 filled=frozenset(row.rowid for row in filled),
+                alone={
+                    row.id: self._alone(row, offered[row.id], row.rowid in silent)
+                    for row in inserted
+                    if row.kind == ENTRY
+                    and row.target is None
+                    and row.id not in named
+                    and row.rowid not in moved
+                },
             )
         return IngestResult(
             tuple(row.id for row in inserted),
@@ -88,9 +100,18 @@ class Ingest:
             offered,
         )
         found = {row[0]: (int(row[1]), bool(row[2]), int(row[3])) for row in rows}
-        dropped = select_in(self._connection, "SELECT id FROM known WHERE id IN ({})", offered)
-        found.update({row[0]: (0, True, 0) for row in dropped})
+        if self._connection.execute("SELECT 1 FROM known LIMIT 1").fetchone():
+            dropped = select_in(self._connection, "SELECT id FROM known WHERE id IN ({})", offered)
+            found.update({row[0]: (0, True, 0) for row in dropped})
         return found
+
+    def _alone(self, row: Stored, item: Contribution, says_nothing: bool) -> Member:
+        """Return a new first version that nothing else is about, as its slot has it."""
+        header = item.header
+        held = Held(row.id, ENTRY, header.author, b"", header.claimed_at, None, ())
+        return Member(
+            row.rowid, row.commons, row.author, self._received_at, False, says_nothing, held
+        )
 
     def _insert(
         self, fresh: Sequence[Contribution], *, own: bool, source: str | None
@@ -115,18 +136,19 @@ class Ingest:
                 (
                     *(rowid, item.id, commons, author, device, header.kind, header.claimed_at),
                     *(self._received_at, header.target, int(own), peer),
-                    *(item.header_bytes, item.signature, item.body),
+                    *(stored_header(item), item.signature, item.body),
                 )
             )
-            edges += [(rowid, parent) for parent in header.parents]
+            if header.parents:
+                edges += [(rowid, parent) for parent in header.parents]
             if item.body is not None:
                 self._at_hand[rowid] = item.body
                 self._bodies_by_commons[commons] += 1
             rowid += 1
-        connection.executemany(
+        insert_rows(
+            connection,
             "INSERT INTO contribution(rowid, id, commons, author, device, kind, claimed_at, "
-            "received_at, target, own, source, header, signature, body) "
-            "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "received_at, target, own, source, header, signature, body)",
             values,
         )
         connection.executemany("INSERT INTO edge(child, parent) VALUES(?, ?)", edges)
@@ -166,10 +188,14 @@ class Ingest:
         )
         return rows
 
-    def _update_states(self, changed: list[Stored], devices: set[bytes]) -> list[Stored]:
+    def _update_states(
+        self, changed: list[Stored], devices: set[bytes], named: Collection[bytes]
+    ) -> list[Stored]:
         connection = self._connection
         disowned = update_disowned(connection, changed, devices)
-        hidden, shown = update_withdrawn(connection, [*changed, *disowned])
+        hidden, shown = update_withdrawn(
+            connection, [*changed, *disowned], new=changed, named=named
+        )
         refused = [row.rowid for row in hidden if row.rowid in self._at_hand]
         connection.executemany(
             "UPDATE contribution SET body = NULL WHERE rowid = ?", [(rowid,) for rowid in refused]
@@ -216,18 +242,29 @@ class Ingest:
             )
 
 
-def mark_silent(connection: sqlite3.Connection, rows: Iterable[Stored], bodies: Bodies) -> None:
-    """Note which versions of entries say nothing, so that folding need not read them again."""
+def named_by_others(connection: sqlite3.Connection, ids: Iterable[bytes]) -> set[bytes]:
+    """Return those of `ids` that anything held is about: few of what has just arrived."""
+    rows = select_in(
+        connection, "SELECT DISTINCT target FROM contribution WHERE target IN ({})", ids
+    )
+    return {row[0] for row in rows}
+
+
+def mark_silent(connection: sqlite3.Connection, rows: Iterable[Stored], bodies: Bodies) -> set[int]:
+    """Note which versions of entries say nothing, so that folding need not read them again.
+
+    Returns their rowids.
+    """
     versions = [row for row in rows if row.kind == ENTRY]
     bodies.load((row.rowid, ENTRY) for row in versions)
+    silent = {
+        row.rowid for row in versions if bodies.get(row.rowid) is None and bodies.is_here(row.rowid)
+    }
     connection.executemany(
         "UPDATE contribution SET state = state | ? WHERE rowid = ?",
-        [
-            (SAYS_NOTHING, row.rowid)
-            for row in versions
-            if bodies.is_here(row.rowid) and bodies.get(row.rowid) is None
-        ],
+        [(SAYS_NOTHING, rowid) for rowid in silent],
     )
+    return silent
 
 
 def add_to_set(
@@ -258,11 +295,13 @@ def refold(
     *,
     moved: Sequence[Stored] = (),
     filled: Collection[int] = frozenset(),
+    alone: Mapping[bytes, Member] | None = None,
 ) -> None:
     """Fold the slots that these rows belong to and write their views.
 
     `changed` are new or got their body now, as those in `filled` did; `moved` became disowned or
-    withdrawn, or are no longer.
+    withdrawn, or are no longer. `alone` are new first versions of which it is known already that
+    nothing else held is about them, by id.
     """
     touched: defaultdict[bytes, Touched] = defaultdict(Touched)
     profiles: set[tuple[int, int]] = set()
@@ -279,7 +318,7 @@ def refold(
         if row.kind == ENTRY:
             # What is disowned no longer replaces anything, of whomever.
             touched[row.target or row.id].all = True
-    fold_entries(connection, interner, touched, bodies, filled)
+    fold_entries(connection, interner, touched, bodies, filled, alone or {})
     for commons, author in profiles:
         _fold_profile(connection, commons, author, bodies)
 

@@ -1,8 +1,9 @@
 """Small integers in place of keys and words that stand in many rows.
 
 Authors, devices and commons are never removed, so their integer once read stays right in every
-process. Tags are: withdrawn words must not live on there, so they are remembered only while one
-transaction lasts. One that is rolled back takes its new integers with it: then `forget`.
+process. Tags are: withdrawn words must not live on there, so they are remembered only as long as
+the store has counted no removal. A transaction that is rolled back takes its new integers with
+it: then `forget`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ K = TypeVar("K")
 REMEMBERED_MAX = 50_000
 """Keys kept in memory for each table, about 5 MB; then it starts anew."""
 
+_TAGS_REMOVED = "SELECT value FROM meta WHERE key = 'tags_removed'"
+"""Counted by a trigger of the schema."""
+
 
 class Interner:
     """Integers of authors, device grants, commons, tags and peers, remembered across calls."""
@@ -27,10 +31,15 @@ class Interner:
         self._devices: dict[tuple[int, bytes], int] = {}
         self._commons: dict[bytes, int] = {}
         self._tags: dict[str, int] = {}
+        self._tags_removed: str | None = None
 
-    def begin(self) -> None:
-        """Drop what another process may have removed since the last transaction."""
-        self._tags.clear()
+    def begin(self, connection: sqlite3.Connection) -> None:
+        """Drop what anyone may have removed since the last transaction."""
+        row = connection.execute(_TAGS_REMOVED).fetchone()
+        removed = None if row is None else row[0]
+        if removed != self._tags_removed:
+            self._tags.clear()
+            self._tags_removed = removed
 
     def forget(self) -> None:
         """Drop what is remembered, after a transaction that did not happen."""

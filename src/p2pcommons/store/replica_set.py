@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from p2pcommons.model.contribution import Envelope
 from p2pcommons.store.base import StorePart
 from p2pcommons.store.records import Digest
-from p2pcommons.store.rows import CARRIED_COLUMNS, CARRIED_TABLES, CHUNK, carried, chunks
-from p2pcommons.store.schema import WITHDRAWN
+from p2pcommons.store.rows import (
+    CARRIED_COLUMNS,
+    CARRIED_TABLES,
+    CHUNK,
+    carried,
+    carried_envelope,
+    chunks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from p2pcommons.model.contribution import Contribution
+    from p2pcommons.model.contribution import Contribution, Envelope
     from p2pcommons.store.database import Row
 
 FINGERPRINT_BYTES = 16
@@ -72,16 +77,11 @@ class ReplicaSetPart(StorePart):
 
         A withdrawn body is not served, from the moment the withdrawal is here.
         """
-        number = self._commons_number(commons)
         rows = self._select_in(
-            f"SELECT {CARRIED_COLUMNS}, c.commons FROM {CARRIED_TABLES} WHERE c.id IN ({{}})",  # noqa: S608
+            f"SELECT {CARRIED_COLUMNS} FROM {CARRIED_TABLES} WHERE c.id IN ({{}})",  # noqa: S608
             ids,
         )
-        return {
-            row[0]: Envelope(row[1], row[2], row[3], None if row[5] & WITHDRAWN else row[4])
-            for row in rows
-            if row[6] == number
-        }
+        return {row[0]: carried_envelope(row) for row in rows if row[3] == commons}
 
     def own_after(self, rowid: int, limit: int = CHUNK) -> list[tuple[int, Contribution]]:
         """Return what was contributed on this machine after `rowid`, in order, with its rowid.
@@ -90,7 +90,6 @@ class ReplicaSetPart(StorePart):
         """
         rows = self._database.read(
             f"SELECT c.rowid, {CARRIED_COLUMNS} FROM {CARRIED_TABLES} "  # noqa: S608
-            "JOIN commons m ON m.rowid = c.commons "
             "WHERE c.own = 1 AND c.rowid > ? AND m.left_at ISNULL ORDER BY c.rowid LIMIT ?",
             (rowid, limit),
         )

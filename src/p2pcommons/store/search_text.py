@@ -24,10 +24,10 @@ class SearchText(NamedTuple):
     """The columns of one row of the full text."""
 
     rowid: int
-    title: str
     text: str
-    url: str
+    title: str
     tags: str
+    url: str
     excerpt: str
 
 
@@ -35,8 +35,8 @@ def search_text(rowid: int, body: Body | None, tags: Iterable[str]) -> SearchTex
     """Return what an entry is found by; without a body these are the tags alone."""
     words = " ".join(sorted(tags))
     if not isinstance(body, EntryBody):
-        return SearchText(rowid, "", "", "", words, "")
-    return SearchText(rowid, body.title, body.text, body.url or "", words, body.excerpt or "")
+        return SearchText(rowid, "", "", words, "", "")
+    return SearchText(rowid, body.text, body.title, words, body.url or "", body.excerpt or "")
 
 
 def change_texts(
@@ -47,12 +47,13 @@ def change_texts(
     In order of rowid: FTS5 writes its buffer to disk each time a rowid is not beyond the last.
     """
     connection.executemany(
-        "INSERT INTO entry_text(entry_text, rowid, title, text, url, tags, excerpt) "
+        "INSERT INTO entry_text(entry_text, rowid, text, title, tags, url, excerpt) "
         "VALUES('delete', ?, ?, ?, ?, ?, ?)",
         sorted(old),
     )
+    # One row a statement: FTS5 would write its buffer to disk before every statement of several.
     connection.executemany(
-        "INSERT INTO entry_text(rowid, title, text, url, tags, excerpt) VALUES(?, ?, ?, ?, ?, ?)",
+        "INSERT INTO entry_text(rowid, text, title, tags, url, excerpt) VALUES(?, ?, ?, ?, ?, ?)",
         sorted(new),
     )
 

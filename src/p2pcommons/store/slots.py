@@ -60,6 +60,10 @@ class EntrySlot:
 
     def heads(self) -> list[Member]:
         """Return what stands, the shown one first; no body is needed to know it."""
+        if len(self.members) == 1:
+            # Nothing can have replaced the only version.
+            only = self.members[0]
+            return [] if only.withdrawn or only.says_nothing else [only]
         wordless = {
             member.held.id for member in self.members if member.withdrawn or member.says_nothing
         }

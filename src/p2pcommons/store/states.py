@@ -16,7 +16,7 @@ from p2pcommons.views.passes import is_disowned, revocations
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from p2pcommons.model.kinds import Body
 
@@ -75,20 +75,27 @@ def update_disowned(
 
 
 def update_withdrawn(
-    connection: sqlite3.Connection, changed: Sequence[Stored]
+    connection: sqlite3.Connection,
+    changed: Sequence[Stored],
+    *,
+    new: Sequence[Stored] = (),
+    named: Collection[bytes] = (),
 ) -> tuple[list[Stored], list[Stored]]:
     """Set the withdrawn bit of the rows in `changed` and of what withdrawals among them name.
 
+    Of the rows in `new` it is known that only those in `named` are the target of anything.
     Returns the rows that became withdrawn and those that are no longer, with their new state.
     """
+    unnamed = {row.id for row in new}.difference(named)
     names = {row.id for row in changed if row.kind not in NOT_WITHDRAWABLE}
+    names -= unnamed
     names.update(row.target for row in changed if row.kind == WITHDRAW and row.target is not None)
-    named = {
+    gone = {
         (target, commons, author): received_at
         for target, commons, author, received_at in select_in(connection, _WITHDRAWS, names)
     }
     withdrawing = any(row.kind == WITHDRAW for row in changed)
-    if not named and not withdrawing and not any(row.state & WITHDRAWN for row in changed):
+    if not gone and not withdrawing and not any(row.state & WITHDRAWN for row in changed):
         return [], []
     found = select_in(
         connection,
@@ -100,7 +107,7 @@ def update_withdrawn(
         connection,
         WITHDRAWN,
         (
-            (row, (row.id, row.commons, row.author) in named and row.kind not in NOT_WITHDRAWABLE)
+            (row, (row.id, row.commons, row.author) in gone and row.kind not in NOT_WITHDRAWABLE)
             for row in rows
         ),
     )
@@ -108,7 +115,7 @@ def update_withdrawn(
     shown = [row for row in moved if not row.state & WITHDRAWN]
     connection.executemany(
         "INSERT OR REPLACE INTO withdrawal(contribution, hidden_at) VALUES(?, ?)",
-        [(row.rowid, named[row.id, row.commons, row.author]) for row in hidden],
+        [(row.rowid, gone[row.id, row.commons, row.author]) for row in hidden],
     )
     connection.executemany(
         "DELETE FROM withdrawal WHERE contribution = ?", [(row.rowid,) for row in shown]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from p2pcommons.store.attachments import AttachmentsPart
 from p2pcommons.store.commons import CommonsPart
 from p2pcommons.store.database import Database
 from p2pcommons.store.ingest import Ingest
@@ -22,18 +23,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from p2pcommons.model.contribution import Contribution
+    from p2pcommons.store.migrations import Progress
 
 
-class Store(TagsPart, CommonsPart, ReplicaSetPart, PeersPart, UpkeepPart):
+class Store(AttachmentsPart, TagsPart, CommonsPart, ReplicaSetPart, PeersPart, UpkeepPart):
     """A replica on disk."""
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> Self:
+    def open(cls, path: Path, *, read_only: bool = False, progress: Progress | None = None) -> Self:
         """Open the store at `path`, made and brought to the newest schema where needed.
 
-        Raises StoreError naming the path: not a store, a newer schema, no permission, damage.
+        `progress` is told how far that is, in rows, when it takes long. Raises StoreError naming
+        the path: not a store, a newer schema, no permission, damage.
         """
-        return cls(Database(path, read_only=read_only))
+        return cls(Database(path, read_only=read_only, progress=progress))
 
     def __enter__(self) -> Self:
         return self
