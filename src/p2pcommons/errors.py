@@ -89,12 +89,16 @@ class RejectedError(P2PCommonsError):
 
 
 class StoreError(P2PCommonsError):
-    """The store cannot be read or written: full disk, damage, newer schema, locked."""
+    """The store cannot be read or written: full disk, damage, newer schema, locked.
 
-    def __init__(self, message: str, path: str = "") -> None:
+    `is_damage` says that what stands in the file cannot be read as it was written.
+    """
+
+    def __init__(self, message: str, path: str = "", *, is_damage: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.path = path
+        self.is_damage = is_damage
 
 
 class ReadGivenUpError(P2PCommonsError):
