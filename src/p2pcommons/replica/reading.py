@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,15 +16,25 @@ from p2pcommons.model.ids import (
     short,
 )
 from p2pcommons.model.kinds import ENTRY
+from p2pcommons.model.words import clean_line
 from p2pcommons.replica import cleaning
 from p2pcommons.replica.commons import CommonsOfReplica
 from p2pcommons.replica.records import Selection
-from p2pcommons.store import Query, parse_query
+from p2pcommons.store import EVER, Order, Query, Span, parse_query
+from p2pcommons.store.search import RANKED_ROWS_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Generator, Sequence
 
-    from p2pcommons.store import Digest, EntryDetail, EntryRow, Facets, Found, TagCount
+    from p2pcommons.store import (
+        Digest,
+        EntryDetail,
+        EntryRow,
+        Facets,
+        Found,
+        Problem,
+        TagCount,
+    )
 
 _CANDIDATES_MAX = 20
 
@@ -38,12 +49,18 @@ class Reading(CommonsOfReplica):
         tags: Sequence[str] = (),
         author: bytes | None = None,
         limit: int | None = None,
+        span: Span = EVER,
     ) -> list[EntryRow]:
-        """Return entries, newest first, that have all `tags` and are by `author`."""
+        """Return entries, newest first, that have all `tags`, are by `author` and lie in `span`.
+
+        An entry's time is the one by which lists are ordered: when its author says it was
+        written, or when it arrived here if that was earlier.
+        """
         query = Query(
             commons=tuple(commons),
             tags=tuple(tags),
             authors=() if author is None else (author,),
+            span=span,
         )
         return self._rows_of(query, limit)
 
@@ -54,12 +71,30 @@ class Reading(CommonsOfReplica):
         commons: Sequence[bytes] = (),
         limit: int | None = None,
         typing: bool = False,
+        order: Order = Order.NEWEST,
     ) -> list[EntryRow]:
-        """Return the entries that a query finds, newest first; see the guide for its grammar.
+        """Return the entries that a query finds; see the guide for its grammar.
 
-        `typing` takes the last word as the beginning of one.
+        Newest first, or by relevance. `typing` takes the last word as the beginning of one.
+        Raises UserError naming the part of the query that makes no sense.
         """
-        return self._rows_of(self._query(text, commons, (), typing), limit)
+        query = self._query(text, commons, (), typing)
+        if query.problems:
+            raise UserError("; ".join(map(str, query.problems)))
+        return self._rows_of(query, limit, order)
+
+    def query_problems(self, text: str) -> tuple[Problem, ...]:
+        """Return which parts of a query are left out or mean nobody here, and why."""
+        return self._problems(parse_query(text))
+
+    @contextmanager
+    def giving_up_when(self, is_unwanted: Callable[[], bool]) -> Generator[None]:
+        """End reads inside soon after `is_unwanted` says that nobody waits for them any more.
+
+        Raises ReadGivenUpError then.
+        """
+        with self.store.giving_up_when(is_unwanted):
+            yield
 
     def select(
         self,
@@ -68,10 +103,23 @@ class Reading(CommonsOfReplica):
         commons: Sequence[bytes] = (),
         tags: Sequence[str] = (),
         typing: bool = False,
+        order: Order = Order.NEWEST,
+        limit: int | None = None,
+        older_than: int | None = None,
     ) -> Selection:
-        """Return the rowids of a view, newest first, for a list that pages by `rows`."""
+        """Return the rowids of a view for a list that pages by `rows`.
+
+        With `limit` only the first so many (by relevance always the newest 20,000); what is
+        older is found by `older_than` of the selection, newest first.
+        """
         query = self._query(text, commons, tags, typing)
-        return Selection(self.store.entry_ids(query, now=self.now()))
+        if order is Order.RELEVANCE and query.phrases:
+            limit = RANKED_ROWS_MAX if limit is None else max(limit, RANKED_ROWS_MAX)
+        ids = self.store.entry_ids(
+            query, now=self.now(), limit=limit, order=order, older_than=older_than
+        )
+        whole = limit is None or len(ids) < limit
+        return Selection(ids, self._problems(query), None if whole else min(ids))
 
     def rows(self, rowids: Sequence[int]) -> list[EntryRow]:
         """Return the rows of a page of a selection; what has gone meanwhile is left out."""
@@ -177,8 +225,16 @@ class Reading(CommonsOfReplica):
         parsed = parse_query(text, typing=typing)
         return replace(parsed, commons=tuple(commons), tags=(*parsed.tags, *tags))
 
-    def _rows_of(self, query: Query, limit: int | None) -> list[EntryRow]:
-        return self.rows(self.store.entry_ids(query, now=self.now(), limit=limit))
+    def _problems(self, query: Query) -> tuple[Problem, ...]:
+        return tuple(
+            problem._replace(part=clean_line(problem.part))
+            for problem in self.store.query_problems(query)
+        )
+
+    def _rows_of(
+        self, query: Query, limit: int | None, order: Order = Order.NEWEST
+    ) -> list[EntryRow]:
+        return self.rows(self.store.entry_ids(query, now=self.now(), limit=limit, order=order))
 
     def _title_of(self, found: Found) -> str:
         row = None if found.entry is None else self.store.entry_row(found.commons, found.entry)

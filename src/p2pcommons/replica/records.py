@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from array import array
 
-    from p2pcommons.store import CommonsRow
+    from p2pcommons.store import CommonsRow, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,14 @@ class JoinResult:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The rowids of a view, newest first."""
+    """The rowids of a view, in its order; `older_than` tells where to go on when there are more.
+
+    `problems` are the parts of the query that were left out or mean nobody.
+    """
 
     ids: array[int]
+    problems: tuple[Problem, ...] = ()
+    older_than: int | None = None
 
     @property
     def total(self) -> int:

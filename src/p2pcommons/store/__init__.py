@@ -5,7 +5,7 @@ Knows model and views, never the network. Nothing else in the program touches SQ
 
 from __future__ import annotations
 
-from p2pcommons.store.query import Phrase, Query, parse_query
+from p2pcommons.store.query import EVER, Order, Phrase, Problem, Query, Span, parse_query
 from p2pcommons.store.records import (
     AuthorCount,
     AuthorRow,
@@ -28,6 +28,7 @@ from p2pcommons.store.records import (
 from p2pcommons.store.store import Store
 
 __all__ = [
+    "EVER",
     "AuthorCount",
     "AuthorRow",
     "CommonsRow",
@@ -38,11 +39,14 @@ __all__ = [
     "Facets",
     "Found",
     "IngestResult",
+    "Order",
     "PeerRow",
     "Person",
     "Phrase",
+    "Problem",
     "ProfileRow",
     "Query",
+    "Span",
     "Store",
     "TagCount",
     "TagStatement",

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from p2pcommons.store.database import Database
     from p2pcommons.store.query import Phrase
 
-WORDS_MAX = 600
-"""Words looked up, some 25 us each; where more begin so, none of them fills the store, and FTS5
-merges them quickly."""
+WORDS_MAX = 300
+"""Words spelled out, some 50 us each. Three letters that begin more than these begin mostly rare
+ones, which FTS5 merges sooner."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9]+\Z")
 """What the index writes as we do but for capitals; other letters it folds in its own way."""

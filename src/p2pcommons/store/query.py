@@ -48,6 +48,18 @@ class Phrase(NamedTuple):
     prefix: bool = False
 
 
+class Problem(NamedTuple):
+    """A part of a query that was left out or means nothing here: `part` `what`; `way` out."""
+
+    part: str
+    what: str
+    way: str = ""
+
+    def __str__(self) -> str:
+        said = f"{self.part} {self.what}"
+        return f"{said}: {self.way}" if self.way else said
+
+
 class Span(NamedTuple):
     """Seconds since 1970 UTC from `start` up to, not including, `end`; None is open."""
 
@@ -78,7 +90,7 @@ class Query:
     without_by: tuple[str, ...] = ()
     without_spans: tuple[Span, ...] = ()
     hopeless: bool = False
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 class _Reading:
@@ -94,7 +106,7 @@ class _Reading:
         self.without_spans: list[Span] = []
         self.span = EVER
         self.lost = False
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
 
     def take(self, sign: str, mark: str, words: str, *, unfinished: bool) -> None:
         """Take one part of a query: its sign, what stands before the colon, and the rest."""
@@ -114,7 +126,8 @@ class _Reading:
     def _take_date(self, sign: str, mark: str, words: str) -> None:
         found = span_of(words, ranges=mark == "on:")
         if found is None:
-            self.problems.append(f"{sign}{mark}{words} is no date: write {DATE_FORMS}")
+            part = f"{sign}{mark}{words}"
+            self.problems.append(Problem(part, "is no date", f"write {DATE_FORMS}"))
             return
         start, end = found
         if mark == "on:":
@@ -138,7 +151,7 @@ class _Reading:
             without_by=_once(self.without_by),
             without_spans=tuple(dict.fromkeys(self.without_spans)),
             hopeless=self.lost and not (self.phrases or self.tags or self.by or self.span != EVER),
-            problems=_once(self.problems),
+            problems=tuple(dict.fromkeys(self.problems)),
         )
 
 
@@ -150,7 +163,10 @@ def parse_query(text: str, *, typing: bool = False) -> Query:
     reading = _Reading()
     for number, term in enumerate(_TERM.finditer(text.replace("\x00", " "))):
         if number == TERMS_MAX:
-            reading.problems.append(f"only the first {TERMS_MAX} parts are looked for")
+            rest = text[term.start() :].split()
+            part = rest[0] if rest else ""
+            what = f"and what follows are left out: {TERMS_MAX} parts are the most"
+            reading.problems.append(Problem(part[:TERM_CHARS_MAX], what))
             break
         sign, mark, quoted, bare = term.groups()
         words = (quoted if bare is None else bare)[:TERM_CHARS_MAX]

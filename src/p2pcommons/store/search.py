@@ -1,7 +1,7 @@
 """From a query to the rowids of entries, newest first or best first, and what they are made of.
 
 Nothing ranks, sorts or counts all that matches: the newest come from a walk that a limit ends
-(search_plan), relevance and counts look at the newest twenty thousand of what is found.
+(search_plan), relevance and counts look at the newest thousands of what is found.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from p2pcommons.model.limits import AHEAD_SECONDS_MAX
 from p2pcommons.store.beginnings import phrase_expression
 from p2pcommons.store.people import PeoplePart
-from p2pcommons.store.query import Order, Query, is_searchable, quoted
+from p2pcommons.store.query import Order, Problem, Query, is_searchable, quoted
 from p2pcommons.store.records import AuthorCount, Facets, TagCount
 from p2pcommons.store.search_plan import (
     HAS_TAG,
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 RANKED_ROWS_MAX = 20_000
 """Relevance orders the newest so many of what is found; what is older follows, newest first."""
 
-FACETS_ROWS_MAX = 20_000
+FACETS_ROWS_MAX = 10_000
 """Facets are counted over the newest of a selection, so that they stay quick at any size."""
 
-FEW_ENTRIES = 1_000
+FEW_ENTRIES = 200
 """Where an author began no more entries, or a commons has no more, these are gone through one by
 one; a common word would else be walked to its end to find them."""
 
@@ -108,11 +108,20 @@ class SearchPart(PeoplePart):
         """Return how many entries a query finds."""
         return len(self.entry_ids(query, now=now))
 
-    def query_problems(self, query: Query) -> tuple[str, ...]:
-        """Return in words which parts of a query were left out or mean nobody."""
+    def search_steps(self, query: Query) -> list[str]:
+        """Return how SQLite goes about a query, for whoever measures searches."""
+        plan = self._plan(query, bounds_of(query.span))
+        if plan is None:
+            return []
+        sql, values = plan.finished(1)
+        return [str(row[3]) for row in self._database.read(f"EXPLAIN QUERY PLAN {sql}", values)]
+
+    def query_problems(self, query: Query) -> tuple[Problem, ...]:
+        """Return which parts of a query were left out or mean nobody, and why."""
         unknown = [
-            f"nobody here is called {text}"
-            for text in (*query.by, *query.without_by)
+            Problem(f"{sign}by:{text}", "means nobody here")
+            for sign, names in (("", query.by), ("-", query.without_by))
+            for text in names
             if not self.find_authors(text)
         ]
         return (*query.problems, *unknown)
@@ -120,7 +129,7 @@ class SearchPart(PeoplePart):
     def facets(self, query: Query, *, now: int, limit: int = 30) -> Facets:
         """Return the tags and authors of a selection, each most frequent first.
 
-        Counted over its newest 20,000 entries.
+        Counted over its newest 10,000 entries.
         """
         rowids = self.entry_ids(query, now=now, limit=FACETS_ROWS_MAX + 1)
         return self.facets_of(
