@@ -5,6 +5,9 @@ Knows model and views, never the network. Nothing else in the program touches SQ
 
 from __future__ import annotations
 
+from p2pcommons.store.attachments import AttachmentRow
+from p2pcommons.store.compacting import DiskState
+from p2pcommons.store.holdings import disk_bytes
 from p2pcommons.store.query import EVER, Order, Phrase, Problem, Query, Span, parse_query
 from p2pcommons.store.records import (
     AuthorCount,
@@ -25,32 +28,55 @@ from p2pcommons.store.records import (
     VersionRow,
     Withdrawal,
 )
+from p2pcommons.store.space_records import (
+    BudgetPlan,
+    Contributor,
+    GoingText,
+    Pin,
+    PoolLimits,
+    PoolLook,
+    SpaceUse,
+)
+from p2pcommons.store.standing import OWN_META
 from p2pcommons.store.store import Store
+from p2pcommons.store.strangers import DECLINED_MAX
 
 __all__ = [
+    "DECLINED_MAX",
     "EVER",
+    "OWN_META",
+    "AttachmentRow",
     "AuthorCount",
     "AuthorRow",
+    "BudgetPlan",
     "CommonsRow",
+    "Contributor",
     "Digest",
+    "DiskState",
     "EntryDetail",
     "EntryRow",
     "EqualMark",
     "Facets",
     "Found",
+    "GoingText",
     "IngestResult",
     "Order",
     "PeerRow",
     "Person",
     "Phrase",
+    "Pin",
+    "PoolLimits",
+    "PoolLook",
     "Problem",
     "ProfileRow",
     "Query",
+    "SpaceUse",
     "Span",
     "Store",
     "TagCount",
     "TagStatement",
     "VersionRow",
     "Withdrawal",
+    "disk_bytes",
     "parse_query",
 ]

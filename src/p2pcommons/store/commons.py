@@ -21,7 +21,7 @@ SELECT m.id, m.title_hint, m.joined_at, m.left_at, m.count, m.bodies, m.unsuppor
 FROM commons m LEFT JOIN contribution c ON c.id = m.id LEFT JOIN author a ON a.rowid = c.author
 """
 
-_OF_CONTRIBUTIONS = ("edge", "body_want", "withdrawal")
+_OF_CONTRIBUTIONS = ("edge", "body_want", "withdrawal", "dropped")
 
 
 class CommonsPart(StorePart):
@@ -89,6 +89,8 @@ class CommonsPart(StorePart):
                 "contribution",
                 "known",
                 "declined",
+                "holding",
+                "pin",
                 "profile",
                 "peer_equal",
                 "commons_inviter",
@@ -96,7 +98,8 @@ class CommonsPart(StorePart):
                 connection.execute(f"DELETE FROM {table} WHERE commons = ?", (number,))  # noqa: S608
             connection.execute(
                 "UPDATE commons SET count = 0, bodies = 0, entries = 0, id_sum = zeroblob(32), "
-                "joined_at = NULL, left_at = NULL, title_hint = NULL, unsupported = NULL "
+                "joined_at = NULL, left_at = NULL, title_hint = NULL, unsupported = NULL, "
+                "budget = NULL, floor = NULL "
                 "WHERE rowid = ?",
                 (number,),
             )

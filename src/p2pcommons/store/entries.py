@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 
 _ROWS = """
 SELECT e.rowid, f.id, m.id, a.key, p.name, f.claimed_at, f.received_at, e.versions, e.heads,
-       e.state, e.shown, h.body
+       e.state, e.shown, h.body, d.title, d.contribution NOTNULL AND w.contribution ISNULL
 FROM entry e JOIN contribution f ON f.rowid = e.first JOIN commons m ON m.rowid = e.commons
 JOIN author a ON a.rowid = e.author
 LEFT JOIN profile p ON p.commons = e.commons AND p.author = e.author
 LEFT JOIN contribution h ON h.rowid = e.shown
+LEFT JOIN dropped d ON d.contribution = e.shown LEFT JOIN body_want w ON w.contribution = e.shown
 """
 
 _TAGS = """
@@ -54,8 +55,9 @@ WHERE c.target IN ({{}}) AND c.kind = 'withdraw' AND c.state & {DISOWNED} = 0
 """  # noqa: S608
 
 _BESIDE = """
-SELECT c.rowid, g.device, c.body ISNULL, p.name
+SELECT c.rowid, g.device, c.body ISNULL, d.contribution NOTNULL AND w.contribution ISNULL, p.name
 FROM contribution c JOIN device_grant g ON g.rowid = c.device
+LEFT JOIN dropped d ON d.contribution = c.rowid LEFT JOIN body_want w ON w.contribution = c.rowid
 LEFT JOIN profile p ON p.commons = c.commons AND p.author = c.author WHERE c.rowid IN ({})
 """
 
@@ -247,14 +249,14 @@ class EntriesPart(SearchPart):
 
 def _entry_row(row: Row, tags: tuple[str, ...]) -> EntryRow:
     rowid, identifier, commons, author, name, claimed_at, received_at, *rest = row
-    versions, heads, state, shown, body = rest
+    versions, heads, state, shown, body, kept_title, not_kept = rest
     said = parse_body(ENTRY, body) if isinstance(body, bytes) else None
     words = said if isinstance(said, EntryBody) else None
     return EntryRow(
         rowid,
         identifier,
         commons,
-        words.title if words else None,
+        words.title if words else kept_title,
         words.url if words else None,
         words.form if words else None,
         author,
@@ -266,11 +268,18 @@ def _entry_row(row: Row, tags: tuple[str, ...]) -> EntryRow:
         heads,
         state == ENTRY_WITHDRAWN,
         shown is not None and words is None,
+        words is None and bool(not_kept),
     )
 
 
 def _version_row(
-    member: Member, body: Body | None, is_head: bool, device: bytes, missing: int, name: str | None
+    member: Member,
+    body: Body | None,
+    is_head: bool,
+    device: bytes,
+    missing: int,
+    not_kept: int,
+    name: str | None,
 ) -> VersionRow:
     held = member.held
     row = VersionRow(
@@ -284,6 +293,7 @@ def _version_row(
         withdrawn=member.withdrawn,
         is_head=is_head,
         missing=bool(missing) and not member.withdrawn,
+        not_kept=bool(missing and not_kept) and not member.withdrawn,
     )
     if not isinstance(body, EntryBody):
         return row

@@ -19,6 +19,7 @@ from p2pcommons.model.kinds import (
 )
 from p2pcommons.store.entry_folds import Touched, drop_entries, fold_entries
 from p2pcommons.store.headers import stored_header
+from p2pcommons.store.holdings import tally_batch
 from p2pcommons.store.interning import peer_number
 from p2pcommons.store.records import IngestResult
 from p2pcommons.store.rows import Stored, insert_rows, select_in
@@ -68,6 +69,7 @@ class Ingest:
             named = named_by_others(self._connection, arrived)
             states = self._update_states(changed, devices, named)
             self._count(inserted)
+            tally_batch(self._connection, inserted, filled, self._at_hand, own=own)
             bodies = Bodies(self._connection, self._at_hand)
             silent = mark_silent(self._connection, changed, bodies)
             moved = {row.rowid for row in states}
@@ -165,12 +167,13 @@ class Ingest:
             for identifier, (_, has_body, state) in present.items()
             if not has_body and not state & WITHDRAWN and offered[identifier].body is not None
         ]
+        # One that was dropped for room is not wanted until somebody asks for it.
         rows = [
             Stored(*row)
             for row in select_in(
                 self._connection,
                 "SELECT rowid, id, kind, commons, author, target, state FROM contribution "
-                "WHERE id IN ({})",
+                "WHERE id IN ({}) AND rowid IN (SELECT contribution FROM body_want)",
                 wanted,
             )
         ]

@@ -53,7 +53,9 @@ class CommonsRow:
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """One line of a list. `missing` says that the shown head's body is not here yet.
+    """One line of a list. `missing` says that the shown head's body is not here.
+
+    `not_kept` says that it was here and went for room; its title is still known then.
 
     `tags` are everybody's, most used first. `claimed_at` and `received_at` are those of the first
     version.
@@ -74,6 +76,7 @@ class EntryRow:
     heads: int
     withdrawn: bool
     missing: bool
+    not_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class VersionRow:
     withdrawn: bool
     is_head: bool
     missing: bool
+    not_kept: bool = False
     title: str | None = None
     text: str | None = None
     url: str | None = None

@@ -44,10 +44,12 @@ class ReplicaSetPart(StorePart):
         ]
 
     def items_after(self, commons: bytes, rowid: int) -> list[tuple[int, bytes]]:
-        """Return (claimed_at, id) of what came after a contribution's rowid."""
+        """Return (claimed_at, id) of what came after a contribution's rowid, dropped or not."""
+        number = self._commons_number(commons)
         rows = self._database.read(
-            "SELECT claimed_at, id FROM contribution WHERE rowid > ? AND commons = ?",
-            (rowid, self._commons_number(commons)),
+            "SELECT claimed_at, id FROM contribution WHERE rowid > ? AND commons = ? "
+            "UNION ALL SELECT claimed_at, id FROM known WHERE number > ? AND commons = ?",
+            (rowid, number, rowid, number),
         )
         return [(row[0], row[1]) for row in rows]
 
@@ -107,7 +109,7 @@ class ReplicaSetPart(StorePart):
         return _numbered(rows)
 
     def unknown_references(self, commons: bytes, ids: Sequence[bytes]) -> set[bytes]:
-        """Return the versions that `ids` build on or answer to and that are not held."""
+        """Return the versions that `ids` build on or answer to and that are not known."""
         named: set[bytes] = set()
         for row in self._select_in(
             "SELECT target, rowid FROM contribution WHERE id IN ({}) "
@@ -118,14 +120,18 @@ class ReplicaSetPart(StorePart):
                 named.add(row[0])
             parents = self._database.read("SELECT parent FROM edge WHERE child = ?", (row[1],))
             named.update(parent[0] for parent in parents)
-        held = self.envelopes(commons, sorted(named)) if named else {}
-        return named - held.keys()
+        number = self._commons_number(commons)
+        for table in ("contribution", "known"):
+            sql = f"SELECT id, commons FROM {table} WHERE id IN ({{}})"  # noqa: S608
+            named -= {row[0] for row in self._select_in(sql, named) if row[1] == number}
+        return named
 
     def bodies_wanted(self, commons: bytes, *, now: int, limit: int = CHUNK) -> list[bytes]:
         """Return ids whose body is missing and due to be asked for, newest first."""
         rows = self._database.read(
             "SELECT c.id FROM body_want w JOIN contribution c ON c.rowid = w.contribution "
-            "WHERE w.next_try <= ? AND c.commons = ? ORDER BY c.claimed_at DESC, c.id LIMIT ?",
+            "WHERE w.next_try <= ? AND c.commons = ? "
+            "ORDER BY w.next_try < 0 DESC, c.claimed_at DESC, c.id LIMIT ?",
             (now, self._commons_number(commons), limit),
         )
         return [row[0] for row in rows]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from p2pcommons.store.migrations import index_again, shorten_headers
+from p2pcommons.store.space_schema import SPACE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +118,7 @@ _SECOND: Final = (
          ON CONFLICT DO UPDATE SET value = value + 1; END""",
 )
 
-MIGRATIONS: Final[Sequence[Migration]] = (_FIRST, _SECOND)
+MIGRATIONS: Final[Sequence[Migration]] = (_FIRST, _SECOND, SPACE)
 """Migration n brings a store from schema n to n + 1; a published one never changes."""
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)

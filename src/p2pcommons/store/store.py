@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Self
 
 from p2pcommons.store.attachments import AttachmentsPart
 from p2pcommons.store.commons import CommonsPart
+from p2pcommons.store.compacting import CompactPart
 from p2pcommons.store.database import Database
 from p2pcommons.store.ingest import Ingest
 from p2pcommons.store.peers import PeersPart
 from p2pcommons.store.records import IngestResult
 from p2pcommons.store.replica_set import ReplicaSetPart
+from p2pcommons.store.space import SpacePart
+from p2pcommons.store.strangers import StrangersPart
 from p2pcommons.store.tags import TagsPart
 from p2pcommons.store.upkeep import UpkeepPart
 
@@ -26,7 +29,17 @@ if TYPE_CHECKING:
     from p2pcommons.store.migrations import Progress
 
 
-class Store(AttachmentsPart, TagsPart, CommonsPart, ReplicaSetPart, PeersPart, UpkeepPart):
+class Store(
+    AttachmentsPart,
+    TagsPart,
+    CommonsPart,
+    ReplicaSetPart,
+    PeersPart,
+    SpacePart,
+    StrangersPart,
+    CompactPart,
+    UpkeepPart,
+):
     """A replica on disk."""
 
     @classmethod

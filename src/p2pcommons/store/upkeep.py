@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from p2pcommons.model.limits import ERASE_AFTER_SECONDS
 from p2pcommons.store.base import StorePart
 from p2pcommons.store.checks import differences
+from p2pcommons.store.holdings import Tally, holdings_differ, recount_holdings
 from p2pcommons.store.ingest import add_to_set, mark_silent, refold
 from p2pcommons.store.rows import CHUNK, STORED_COLUMNS, Stored
 from p2pcommons.store.schema import SAYS_NOTHING, VIEW_TABLES, WITHDRAWN
@@ -56,7 +57,7 @@ class UpkeepPart(StorePart):
     def views_differences(self) -> list[str]:
         """Return where the views differ from a full fold of what is held; empty if nowhere."""
         with self._database.spare_connection() as connection:
-            return differences(connection)
+            return [*differences(connection), *holdings_differ(connection)]
 
     def integrity_check(self) -> list[str]:
         """Return what SQLite finds wrong with the file and the full text; empty if nothing."""
@@ -70,7 +71,7 @@ class UpkeepPart(StorePart):
         """Return how many withdrawals were dealt with, and how many bodies that erased."""
         with self._writing() as connection:
             due = connection.execute(
-                "SELECT w.contribution, c.body NOTNULL FROM withdrawal w "
+                "SELECT w.contribution, c.commons, c.author, length(c.body) FROM withdrawal w "
                 "JOIN contribution c ON c.rowid = w.contribution WHERE w.hidden_at <= ? LIMIT ?",
                 (now - ERASE_AFTER_SECONDS, CHUNK),
             ).fetchall()
@@ -80,8 +81,13 @@ class UpkeepPart(StorePart):
                 "WHERE rowid = ?",
                 rowids,
             )
-            connection.executemany("DELETE FROM withdrawal WHERE contribution = ?", rowids)
-            return len(due), sum(row[1] for row in due)
+            for table in ("withdrawal", "dropped"):
+                connection.executemany(f"DELETE FROM {table} WHERE contribution = ?", rowids)  # noqa: S608
+            tally = Tally()
+            for _, commons, author, size in due:
+                tally.add(commons, author, 0, -(size or 0))
+            tally.write(connection)
+            return len(due), sum(row[3] is not None for row in due)
 
 
 def _rebuild(connection: sqlite3.Connection, interner: Interner) -> None:
@@ -104,6 +110,7 @@ def _rebuild(connection: sqlite3.Connection, interner: Interner) -> None:
     for rows in _stored(connection, _FOLDED_FROM):
         refold(connection, interner, rows, Bodies(connection))
     _recount(connection)
+    recount_holdings(connection)
 
 
 def _stored(connection: sqlite3.Connection, condition: str) -> Iterator[list[Stored]]:
