@@ -68,6 +68,11 @@ class Paths:
         return self.data_dir / "drafts"
 
     @property
+    def blobs_dir(self) -> Path:
+        """The bytes of attachments."""
+        return self.data_dir / "blobs"
+
+    @property
     def node_lock(self) -> Path:
         """Held by the one node of this profile; its content is the node's process id."""
         return self.state_dir / "node.lock"

@@ -20,7 +20,7 @@ ENTRY = {
     "received_at", "versions", "heads", "withdrawn",
 }  # fmt: skip
 SHOWN = ENTRY | {"text", "language", "licence", "excerpt", "dated", "taggers", "holders"}
-SHOWN |= {"withdrawals"}
+SHOWN |= {"withdrawals", "attachments"}
 
 
 def titles(answer: Any) -> list[str]:

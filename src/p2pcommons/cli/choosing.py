@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from p2pcommons.cli.terminal import ask
 from p2pcommons.errors import ErrorCode, UserError
+from p2pcommons.model.ids import short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,17 @@ def pick(invocation: Invocation, candidates: Sequence[str]) -> str:
         answer = ask(f"Which one? 1 to {len(candidates)}: ")
         if answer.isdecimal() and 1 <= int(answer) <= len(candidates):
             return candidates[int(answer) - 1]
+
+
+def entry_named(replica: Replica, ref: str) -> tuple[bytes, bytes]:
+    """Return the commons and the first version of the entry that an id names.
+
+    Raises UserError: NOT_FOUND, or USAGE when it names several things or another kind of thing.
+    """
+    found = replica.resolve_entry(ref)
+    if found.entry is None:
+        raise UserError(f"{short(found.id)} is a {found.kind}, not an entry", ErrorCode.USAGE)
+    return found.commons, found.entry
 
 
 def only_commons(replica: Replica, ref: str | None) -> tuple[bytes, ...]:

@@ -34,6 +34,7 @@ def path_fields(found: Paths) -> dict[str, str]:
         "root_key": str(found.root_key),
         "peer_key": str(found.peer_key),
         "replica": str(found.replica_db),
+        "blobs": str(found.blobs_dir),
         "drafts": str(found.drafts_dir),
         "lock": str(found.node_lock),
         "log": str(found.node_log),

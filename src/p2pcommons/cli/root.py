@@ -62,8 +62,11 @@ SECTIONS = {
         "edit": (f"{_HERE}.writing", "edit"),
         "tag": (f"{_HERE}.writing", "tag"),
         "withdraw": (f"{_HERE}.writing", "withdraw"),
+        "attach": (f"{_HERE}.attachments", "attach"),
     },
     "Files": {
+        "attachments": (f"{_HERE}.attachments", "attachments"),
+        "fetch": (f"{_HERE}.attachments", "fetch"),
         "import": (f"{_HERE}.exchange", "import_file"),
         "export": (f"{_HERE}.exchange", "export"),
     },

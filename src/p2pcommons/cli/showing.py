@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from p2pcommons.cli.attachments import attachment_fields, attachment_lines
+from p2pcommons.cli.choosing import entry_named
 from p2pcommons.cli.columns import GAP, named
 from p2pcommons.cli.entries import detail_fields, title_line
 from p2pcommons.cli.output import Reply
 from p2pcommons.cli.parsing import command
 from p2pcommons.cli.terminal import width_columns
 from p2pcommons.cli.times import ago, count, moment
-from p2pcommons.errors import ErrorCode, UserError
 from p2pcommons.model.ids import display_name, short
 
 if TYPE_CHECKING:
@@ -42,16 +43,18 @@ def show(invocation: Invocation, ref: str) -> Reply:
     Where people changed it at the same time, all current versions are shown, numbered.
     """
     with invocation.open_as_person() as replica:
-        found = replica.resolve_entry(ref)
-        if found.entry is None:
-            raise UserError(f"{short(found.id)} is a {found.kind}, not an entry", ErrorCode.USAGE)
-        detail = replica.entry(found.commons, found.entry)
+        commons, entry = entry_named(replica, ref)
+        detail = replica.entry(commons, entry)
+        files = replica.attachments(commons, entry)
         if invocation.json:
-            return Reply(detail_fields(detail))
-        row = replica.commons_row(found.commons)
+            attached = [attachment_fields(each) for each in files]
+            return Reply({**detail_fields(detail), "attachments": attached})
+        row = replica.commons_row(commons)
         now = replica.now()
     title = row.title or row.title_hint or short(row.id)
     lines = list(_lines(detail, title, now, invocation))
+    if files:
+        lines += ["", invocation.out.bold("Files"), *attachment_lines(files)]
     steps: tuple[str, ...] = ()
     if len(detail.heads) > 1:
         steps = (f"join them: p2pcommons edit {short(detail.row.id)} --merge --file F",)

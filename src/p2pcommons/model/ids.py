@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 
 import base58
@@ -18,6 +19,7 @@ DID_PREFIX = "did:key:z"
 SUFFIX_CHARS = 6
 
 _ED25519_PUB = b"\xed\x01"
+_RAW_SHA256 = b"\x01\x55\x12\x20"
 _HEX_PREFIX = re.compile(r"[0-9a-f]{6,64}\Z")
 
 
@@ -30,6 +32,11 @@ def hex_prefix(text: str) -> str | None:
     """Return `text` as a lower-case hex prefix of 6 to 64 digits, or None if it is not one."""
     lowered = text.strip().lower()
     return lowered if _HEX_PREFIX.match(lowered) else None
+
+
+def to_cid(digest: bytes) -> str:
+    """Return a SHA-256 as people with IPFS tools write it: CIDv1, raw, sha2-256, base32."""
+    return "b" + base64.b32encode(_RAW_SHA256 + digest).decode().lower().rstrip("=")
 
 
 def to_did(author: bytes) -> str:

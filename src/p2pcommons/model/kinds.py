@@ -16,7 +16,10 @@ from p2pcommons.errors import RejectedError, UserError
 from p2pcommons.model import codec, tags
 from p2pcommons.model.ids import ID_BYTES
 from p2pcommons.model.limits import (
+    ATTACHMENT_BYTES_MAX,
     BODY_BYTES_MAX,
+    CHUNK_BYTES,
+    FILE_NAME_BYTES_MAX,
     KEEP_IDS_MAX,
     NAME_CHARS_MAX,
     RULE_CHARS_MAX,
@@ -37,6 +40,7 @@ ENTRY: Final = "entry"
 TAG: Final = "tag"
 WITHDRAW: Final = "withdraw"
 DEVICE_REVOKE: Final = "device-revoke"
+ATTACH: Final = "attach"
 
 NOT_WITHDRAWABLE: Final = frozenset(
     {COMMONS, WITHDRAW, DEVICE_REVOKE, "propose", "close", "ack", "epoch"}
@@ -113,10 +117,25 @@ class RevokeBody:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AttachBody:
+    """A file that goes with an entry; its bytes travel apart, checked chunk by chunk.
+
+    `chunks` are the SHA-256 hashes of its pieces of CHUNK_BYTES, 32 bytes each, in order.
+    """
+
+    name: str
+    size: int
+    sha256: bytes
+    chunks: bytes
+    media_type: str | None = None
+    note: str | None = None
+
+
 _CALENDAR_SECONDS: Final = range(-62_135_596_800, 253_402_300_800)
 """Seconds since 1970 UTC in the years 1 to 9999."""
 
-Body = CommonsBody | ProfileBody | EntryBody | TagBody | WithdrawBody | RevokeBody
+Body = CommonsBody | ProfileBody | EntryBody | TagBody | WithdrawBody | RevokeBody | AttachBody
 
 KIND_OF: Final[Mapping[type[Body], str]] = {
     CommonsBody: COMMONS,
@@ -125,6 +144,7 @@ KIND_OF: Final[Mapping[type[Body], str]] = {
     TagBody: TAG,
     WithdrawBody: WITHDRAW,
     RevokeBody: DEVICE_REVOKE,
+    AttachBody: ATTACH,
 }
 
 
@@ -276,6 +296,22 @@ def _parse_revoke(read: _Fields) -> RevokeBody:
     return RevokeBody(keep, read.optional("reason", str))
 
 
+def _parse_attach(read: _Fields) -> AttachBody:
+    body = AttachBody(
+        name=read.required("name", str),
+        size=read.required("size", int),
+        sha256=read.required("sha256", bytes),
+        chunks=read.required("chunks", bytes),
+        media_type=read.optional("media_type", str),
+        note=read.optional("note", str),
+    )
+    if not 1 <= body.size <= ATTACHMENT_BYTES_MAX or len(body.sha256) != ID_BYTES:
+        raise _SaysNothingError
+    if len(body.chunks) != -(-body.size // CHUNK_BYTES) * ID_BYTES:
+        raise _SaysNothingError
+    return body
+
+
 _PARSERS: Final[Mapping[str, Callable[[_Fields], Body]]] = {
     COMMONS: _parse_commons,
     PROFILE: _parse_profile,
@@ -283,6 +319,7 @@ _PARSERS: Final[Mapping[str, Callable[[_Fields], Body]]] = {
     TAG: _parse_tag,
     WITHDRAW: _parse_withdraw,
     DEVICE_REVOKE: _parse_revoke,
+    ATTACH: _parse_attach,
 }
 
 
@@ -301,6 +338,8 @@ def _check_written(body: Body) -> None:
         _check_tags(body.tags)
     elif isinstance(body, TagBody):
         _check_tags(body.tags)
+    elif isinstance(body, AttachBody):
+        check_line("file name", body.name, FILE_NAME_BYTES_MAX)
 
 
 def check_line(what: str, text: str, chars_max: int) -> None:

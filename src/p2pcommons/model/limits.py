@@ -41,6 +41,15 @@ DEPTH_MAX = 8
 SALT_BYTES = 16
 """So that a withdrawn body cannot be guessed from its hash."""
 
+ATTACHMENT_BYTES_MAX = 256 * 1_024 * 1_024
+"""A scanned book; the hashes of its chunks still fit one body."""
+
+CHUNK_BYTES = 256 * 1_024
+"""Of an attachment: what is fetched, checked and written at a time."""
+
+FILE_NAME_BYTES_MAX = 255
+"""What every file system takes, in UTF-8."""
+
 CLAIMED_AT_MAX = 2**32 - 1
 """Seconds since 1970 UTC; reconciliation orders by the complement and must stay under 2^32."""
 

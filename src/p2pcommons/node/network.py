@@ -11,6 +11,7 @@ import trio
 from p2pcommons.config import Mode
 from p2pcommons.errors import NetworkError
 from p2pcommons.net.lan import LanDiscovery
+from p2pcommons.node.attachments import Attachments
 from p2pcommons.node.live import Live
 from p2pcommons.node.meeting import Meeting
 from p2pcommons.node.reconciling import Reconciling
@@ -40,6 +41,7 @@ class Network:
         self._reconciling: Reconciling
         self._meeting: Meeting
         self._live: Live
+        self._attachments: Attachments
         self._tasks: trio.Nursery | None = None
 
     @asynccontextmanager
@@ -50,6 +52,7 @@ class Network:
             self._reconciling = Reconciling(self._context, host)
             self._meeting = Meeting(self._context, host, self._reconciling)
             self._live = Live(self._context, gossip, self._reconciling)
+            self._attachments = Attachments(self._context, host, self._reconciling.blame)
             self._reconciling.on_shared = self._meeting.note_shared
             yield self
 
@@ -59,6 +62,7 @@ class Network:
             self._tasks = nursery
             nursery.start_soon(self._reconciling.run)
             nursery.start_soon(self._live.run)
+            nursery.start_soon(self._attachments.run)
             nursery.start_soon(self._meeting.run)
             if self._context.mode in (Mode.LAN, Mode.OPEN):
                 nursery.start_soon(self._follow_lan)
@@ -78,6 +82,11 @@ class Network:
     def nudged(self) -> None:
         """Something was committed, perhaps of ours: publish it."""
         self._live.nudged()
+
+    @property
+    def attachments(self) -> Attachments:
+        """Files that go with entries, over the network."""
+        return self._attachments
 
     async def store_changed(self, commons_changed: bool) -> None:
         """Something was committed by another process, or a person joined or left a commons."""

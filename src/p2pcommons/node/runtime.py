@@ -18,6 +18,7 @@ from p2pcommons.errors import NetworkError, UserError
 from p2pcommons.logs import log_to
 from p2pcommons.net.gossip import open_gossip
 from p2pcommons.net.host import open_host
+from p2pcommons.node.attachments import read_id
 from p2pcommons.node.commands import ControlServer
 from p2pcommons.node.context import NodeContext, wall_clock
 from p2pcommons.node.engine import Engine
@@ -198,6 +199,8 @@ class Runtime:
             "sync": self._op_sync,
             "dial": self._op_dial,
             "stop": self._op_stop,
+            "fetch": self._op_fetch,
+            "unfetch": self._op_unfetch,
         }
 
     async def _op_status(self, _request: dict[str, object]) -> dict[str, object]:
@@ -228,6 +231,22 @@ class Runtime:
             "peers": len(self._context.state.connected()),
             "equal": bool(items) and all(item["equal"] for item in items),
         }
+
+    async def _op_fetch(self, request: dict[str, object]) -> dict[str, object]:
+        """Begin to fetch an attachment, or say how far it is."""
+        network = self._networked()
+        return (await network.attachments.fetch(read_id(request.get("id")))).as_fields()
+
+    async def _op_unfetch(self, request: dict[str, object]) -> dict[str, object]:
+        """Give up fetching an attachment."""
+        await trio.lowlevel.checkpoint()
+        network = self._networked()
+        return {"cancelled": network.attachments.cancel(read_id(request.get("id")))}
+
+    def _networked(self) -> Network:
+        if self._network is None:
+            raise UserError("the network is off: network.mode in config.toml says so")
+        return self._network
 
     async def _op_stop(self, _request: dict[str, object]) -> dict[str, object]:
         trio.lowlevel.spawn_system_task(self._stop_in_a_moment)

@@ -6,6 +6,7 @@ from p2pcommons.replica.checks import examine_unopened
 from p2pcommons.replica.identity import Identity
 from p2pcommons.replica.records import (
     Added,
+    Attachment,
     Check,
     Draft,
     Edited,
@@ -18,6 +19,7 @@ from p2pcommons.replica.replica import Replica, open_replica
 
 __all__ = [
     "Added",
+    "Attachment",
     "Check",
     "Draft",
     "Edited",

@@ -86,6 +86,24 @@ class ImportReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with an entry; `is_here` tells whether its bytes are on this machine."""
+
+    id: bytes
+    commons: bytes
+    entry: bytes
+    author: str
+    claimed_at: int
+    name: str
+    size: int
+    sha256: bytes
+    cid: str
+    media_type: str
+    note: str
+    is_here: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """What is being written. `commons` and `entry` are hex ids; `name` names the file."""
 

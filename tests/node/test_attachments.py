@@ -1,0 +1,99 @@
+"""Files between real nodes: from several holders, over cuts, and never from a liar."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from tests.node.nodes import Node, equal, in_thread, running, until
+
+from p2pcommons.errors import UserError
+from p2pcommons.model.limits import CHUNK_BYTES
+
+pytestmark = [pytest.mark.trio, pytest.mark.network]
+
+SIZE = 40 * CHUNK_BYTES + 5
+
+
+async def attached(ana: Node, folder: Path) -> tuple[bytes, bytes, Any]:
+    """A commons of ana's in which an entry has a file of ten megabytes."""
+    source = folder / "scan.tiff"
+    source.write_bytes(os.urandom(SIZE))
+    garden = ana.replica.create_commons("Garden").id
+    entry = ana.replica.add_entry(garden, title="Scan").id
+    return garden, entry, ana.replica.attach(garden, entry, source)
+
+
+async def whole(node: Node, file: Any, seconds: float = 30) -> None:
+    with trio.fail_after(seconds):
+        while not (await node.ask("fetch", id=file.id.hex()))["whole"]:
+            await trio.sleep(0.05)
+
+
+async def test_a_file_comes_from_two_holders_at_once_and_is_the_same(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        names = ("ana", "ben", "eva")
+        ana, ben, eva = [
+            await stack.enter_async_context(running(tmp_path / name)) for name in names
+        ]
+        garden, entry, file = await attached(ana, tmp_path)
+        for node in (ben, eva):
+            node.replica.join(ana.invite(garden))
+        eva.replica.join(ben.invite(garden))
+        await until(lambda: equal(garden, ana, ben, eva))
+        assert [each.is_here for each in ben.replica.attachments(garden, entry)] == [False]
+        await whole(ben, file)
+        await whole(eva, file)
+        for node in (ben, eva):
+            saved = await in_thread(node.replica.blobs.path, file.sha256)
+            assert saved.read_bytes() == (tmp_path / "scan.tiff").read_bytes()
+
+
+async def test_a_fetch_waits_for_a_holder_and_goes_on_where_it_was_cut(tmp_path: Path) -> None:
+    async with running(tmp_path / "ben") as ben:
+        async with running(tmp_path / "ana") as ana:
+            garden, _entry, file = await attached(ana, tmp_path)
+            ben.replica.join(ana.invite(garden))
+            await until(lambda: equal(garden, ana, ben))
+            part = tmp_path / "ben" / "blobs" / f"{file.sha256.hex()}.part"
+            await ben.ask("fetch", id=file.id.hex())
+            await until(part.exists)
+            where = ana.addresses[0].partition("/p2p/")[0]
+        have = (await ben.ask("fetch", id=file.id.hex()))["have"]
+        assert have < SIZE
+        async with running(tmp_path / "ana", listen=(where,)):
+            await whole(ben, file)
+        assert ben.replica.blobs.path(file.sha256).stat().st_size == SIZE
+
+
+async def test_a_withdrawn_file_is_served_no_more(tmp_path: Path) -> None:
+    async with running(tmp_path / "ana") as ana, running(tmp_path / "ben") as ben:
+        garden, entry, file = await attached(ana, tmp_path)
+        ben.replica.join(ana.invite(garden))
+        await until(lambda: equal(garden, ana, ben))
+        ana.replica.withdraw(ana.replica.store.find_ids(file.id.hex())[0])
+        assert ana.replica.attachments(garden, entry) == []
+        await until(lambda: ben.replica.attachments(garden, entry) == [])
+        with pytest.raises(UserError, match="no attachment"):
+            await ben.ask("fetch", id=file.id.hex())
+
+
+async def test_a_holder_whose_file_is_not_what_was_signed_is_refused(tmp_path: Path) -> None:
+    async with running(tmp_path / "ana") as ana, running(tmp_path / "ben") as ben:
+        garden, _entry, file = await attached(ana, tmp_path)
+        ben.replica.join(ana.invite(garden))
+        await until(lambda: equal(garden, ana, ben))
+        ana.replica.blobs.path(file.sha256).write_bytes(b"\x00" * SIZE)
+        await ben.ask("fetch", id=file.id.hex())
+
+        async def reason() -> str:
+            return next(iter(peer["reason"] for peer in (await ben.now())["peers"]), "")
+
+        with trio.fail_after(20):
+            while "chunk 0 of a file" not in await reason():
+                await trio.sleep(0.05)
+        assert (await ben.ask("fetch", id=file.id.hex()))["have"] == 0
