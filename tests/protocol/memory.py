@@ -62,6 +62,7 @@ class MemoryNode:
     bodyless: set[bytes] = field(default_factory=set)
     declining: set[bytes] = field(default_factory=set)
     since: int = 0
+    equal_before: int | None = None
     sets: dict[bytes, ItemSet] = field(default_factory=dict)
 
     def join(self, commons: bytes) -> None:
@@ -83,6 +84,7 @@ class MemoryNode:
             has_founding=commons in held,
             missing_bodies=tuple(missing),
             since=self.since,
+            equal_before=self.equal_before,
         )
 
     def lacks_body(self, commons: bytes, identifier: bytes) -> bool:
@@ -143,16 +145,20 @@ class Side:
                 case ev.SendFrame(data):
                     self.outbox.append(data)
                     self.frames_sent.append(data)
-                case ev.LoadSnapshot() | ev.LoadEnvelopes() | ev.IngestEnvelopes():
+                case ev.LoadSnapshot() | ev.LoadEnvelopes() | ev.IngestEnvelopes() | ev.Compute():
                     self.todo.append(effect)
                 case _:
                     self.log.append(effect)
 
-    def work(self) -> bool:
-        """Carry out one effect that waits; False if none does."""
-        if not self.todo:
+    def work(self, *, besides: type[ev.Effect] | None = None) -> bool:
+        """Carry out the first effect that waits, and is not one of `besides`; False if none is."""
+        due = next(
+            (each for each in self.todo if besides is None or type(each) is not besides), None
+        )
+        if due is None:
             return False
-        match self.todo.popleft():
+        self.todo.remove(due)
+        match due:
             case ev.LoadSnapshot(commons):
                 joined = commons in self.node.held
                 state = self.node.state(commons) if joined else None
@@ -161,6 +167,8 @@ class Side:
                 self.handle(self.node.load(effect))
             case ev.IngestEnvelopes() as effect:
                 self.handle(self.node.ingest(effect))
+            case ev.Compute() as effect:
+                self.handle(effect.run())
             case _:
                 raise AssertionError
         return True

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from p2pcommons.errors import RejectReason
 from p2pcommons.model import codec
@@ -38,70 +34,8 @@ from p2pcommons.protocol.messages import (
 )
 from p2pcommons.protocol.session import blinded_commons
 
-from .memory import MemoryNode, Side, entry, founding, make_side, run_pair
-
-COMMONS = founding().id
-NONCE = bytes([9]) * 32
-NUMBERS = range(30)
-
-
-def bob() -> MemoryNode:
-    node = MemoryNode("bob")
-    node.add(founding(), *(entry(number) for number in NUMBERS))
-    return node
-
-
-class Eve:
-    """A peer that speaks the protocol up to a point and then says whatever it likes."""
-
-    def __init__(self, *, bob_opens: bool, node: MemoryNode | None = None) -> None:
-        self.bob = make_side(node or bob(), is_opener=bob_opens)
-        self.bob.handle(ev.Started())
-        self.bob_opens = bob_opens
-
-    def say(self, *messages: Message) -> None:
-        for message in messages:
-            self.raw(encode_message(message))
-
-    def raw(self, frame: bytes) -> None:
-        self.bob.handle(ev.FrameReceived(frame))
-        while self.bob.work():
-            pass
-
-    def shake_hands(self) -> None:
-        hello = self.bob.messages()[0]
-        assert isinstance(hello, Hello)
-        nonces = hello.nonce + NONCE if self.bob_opens else NONCE + hello.nonce
-        self.say(Hello(NONCE, 5), Commons((blinded_commons(nonces, COMMONS),)))
-
-    def heard(self) -> list[Message]:
-        return self.bob.messages()
-
-    def fault(self) -> RejectReason | None:
-        faults = self.bob.faults()
-        ended = self.bob.ended()
-        assert bool(faults) == (ended is not None and ended.reason is ev.EndReason.FAULT)
-        return faults[0].reason if faults else None
-
-
-def at_bobs_door(*, bob_opens: bool = False) -> Eve:
-    eve = Eve(bob_opens=bob_opens)
-    eve.shake_hands()
-    return eve
-
-
-def in_a_channel() -> Eve:
-    eve = at_bobs_door()
-    eve.say(Open(0, COMMONS))
-    return eve
-
-
-UNKNOWN = entry(999).id
-FLOOD: list[Message] = [
-    Have(0, tuple((4_000 * part + n).to_bytes(32, "big") for n in range(4_000)))
-    for part in range(5)
-]
-DONE = Done(0, 0, bytes(16), 0, 0)
+from .eve import COMMONS, DONE, FLOOD, NONCE, UNKNOWN, Eve, at_bobs_door, bob, in_a_channel
+from .memory import MemoryNode, entry, founding, make_side
 
 
 @pytest.mark.parametrize(
@@ -374,75 +308,6 @@ def test_a_peer_with_small_limits_is_not_asked_for_more() -> None:
     eve.say(Absent(0, (COMMONS,)))
     wants = [message.ids for message in eve.heard() if isinstance(message, Want)]
     assert wants[1:] == [(entry(0).id, entry(1).id)]
-
-
-def recorded(*, bob_opens: bool) -> list[bytes]:
-    """Return the frames that an honest peer with other contributions sends bob."""
-    alice = MemoryNode("alice")
-    alice.add(founding(), *(entry(number) for number in range(20, 60)))
-    alice.bodyless = {entry(25).id}
-    sides = [make_side(bob(), is_opener=bob_opens), make_side(alice, is_opener=not bob_opens)]
-    run_pair(*(sides if bob_opens else sides[::-1]))
-    assert not sides[0].faults() + sides[1].faults()
-    return sides[1].frames_sent
-
-
-RECORDED = {opens: recorded(bob_opens=opens) for opens in (True, False)}
-
-
-def mutated(frame: bytes, chance: random.Random) -> bytes:
-    data = bytearray(frame)
-    for _ in range(chance.randrange(1, 4)):
-        at = chance.randrange(len(data) + 1)
-        match chance.randrange(4):
-            case 0 if at < len(data):
-                data[at] ^= 1 << chance.randrange(8)
-            case 1:
-                del data[at : at + chance.randrange(1, 40)]
-            case 2:
-                data[at:at] = chance.randbytes(chance.randrange(1, 8))
-            case _:
-                data[at : at + 1] = bytes([chance.randrange(256)])
-    return bytes(data)
-
-
-@given(st.integers(0, 2**64), st.booleans())
-@settings(max_examples=200, deadline=None)
-def test_mutated_frames_of_a_real_session_lead_to_faults_only(seed: int, bob_opens: bool) -> None:
-    chance = random.Random(seed)
-    frames = RECORDED[bob_opens]
-    victim = chance.randrange(len(frames))
-    side = make_side(bob(), is_opener=bob_opens)
-    side.handle(ev.Started())
-    for number, frame in enumerate(frames):
-        data = mutated(frame, chance) if number == victim else frame
-        side.handle(ev.FrameReceived(data))
-        while chance.random() < 0.8 and side.work():
-            pass
-    side.handle(ev.StreamEnded())
-    while side.work():
-        pass
-    only_known_effects_after_the_end(side)
-
-
-@given(st.lists(st.binary(max_size=80), max_size=5), st.booleans())
-@settings(max_examples=100, deadline=None)
-def test_random_frames_lead_to_faults_only(frames: list[bytes], bob_opens: bool) -> None:
-    side = make_side(bob(), is_opener=bob_opens)
-    side.handle(ev.Started())
-    for frame in frames:
-        side.handle(ev.FrameReceived(frame))
-    side.handle(ev.StreamEnded())
-    only_known_effects_after_the_end(side)
-
-
-def only_known_effects_after_the_end(side: Side) -> None:
-    assert side.session.has_ended
-    assert isinstance(side.log[-1], ev.SessionEnded)
-    assert sum(isinstance(effect, ev.SessionEnded) for effect in side.log) == 1
-    known = {founding().id, *(entry(number).id for number in range(60))}
-    assert set(side.node.held[COMMONS]) <= known
-    assert side.session.handle(ev.FrameReceived(b"late"), 0) == []
 
 
 def test_haves_ahead_fit_what_is_said_of_them() -> None:

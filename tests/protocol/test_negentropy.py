@@ -176,9 +176,7 @@ def newest(count: int, seed: int) -> Items:
 def test_what_is_new_since_two_sets_were_equal_takes_one_round(mine: int, theirs: int) -> None:
     shared = random_items(random.Random(3), 20_000, seconds=10**6)
     here, there = newest(mine, 1), newest(theirs, 2)
-    have, need, sizes = differences(
-        shared | here, shared | there, frame=0, seed=5, fresh=mine
-    )
+    have, need, sizes = differences(shared | here, shared | there, frame=0, seed=5, fresh=mine)
     assert have == {identifier for _, identifier in here}
     assert need == {identifier for _, identifier in there}
     assert len(sizes) == 2

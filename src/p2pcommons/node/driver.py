@@ -16,6 +16,7 @@ from p2pcommons.protocol.events import (
     Arrived,
     CommonsDone,
     CommonsShared,
+    Compute,
     EndReason,
     Event,
     FrameReceived,
@@ -127,12 +128,8 @@ class SessionDriver:
             match effect:
                 case SendFrame(data):
                     await self._send(data)
-                case LoadSnapshot(commons):
-                    nursery.start_soon(self._load_snapshot, commons)
-                case LoadEnvelopes():
-                    nursery.start_soon(self._load, effect)
-                case IngestEnvelopes():
-                    nursery.start_soon(self._ingest, effect)
+                case LoadSnapshot() | LoadEnvelopes() | IngestEnvelopes() | Compute():
+                    nursery.start_soon(self._work, effect)
                 case PeerSaidHello(now):
                     self._peer.clock_ahead = now - self._context.now()
                 case CommonsShared(shared):
@@ -185,6 +182,17 @@ class SessionDriver:
 
     async def _tell(self, event: Event) -> None:
         await self._events_in.send(event)
+
+    async def _work(self, effect: LoadSnapshot | LoadEnvelopes | IngestEnvelopes | Compute) -> None:
+        match effect:
+            case LoadSnapshot(commons):
+                await self._load_snapshot(commons)
+            case LoadEnvelopes():
+                await self._load(effect)
+            case IngestEnvelopes():
+                await self._ingest(effect)
+            case Compute():
+                await self._tell(await self._context.storage.compute(effect.run))
 
     async def _load_snapshot(self, commons: bytes) -> None:
         fresh = await self._context.sets.fresh(commons, self._context.now())

@@ -5,7 +5,7 @@ Only frozen values and ids go in and out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import trio
 
@@ -24,19 +24,24 @@ T = TypeVar("T")
 class _Call:
     """One call on its way through a lane and back."""
 
-    def __init__(self, lanes: Lanes, call: Callable[[Store], object]) -> None:
+    def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
-        self._call = call
         self.done = trio.Event()
         self.result: object = None
         self.error: BaseException | None = None
 
-    def run(self, store: Store) -> None:
+    def run(self, call: Callable[[], object]) -> None:
         try:
-            self.result = self._call(store)
+            self.result = call()
         except Exception as error:  # noqa: BLE001  a thread's top: raised where it was asked
             self.error = error
         self._lanes.answer(self.done.set)
+
+    async def answer(self) -> object:
+        await self.done.wait()
+        if self.error is not None:
+            raise self.error
+        return self.result
 
 
 class Storage:
@@ -65,12 +70,15 @@ class Storage:
         """Run `call` where the node reads; return what it returns, or raise what it raises."""
         return await self._run(call, self.lanes.read)
 
+    async def compute(self, call: Callable[[], T]) -> T:
+        """Run `call`, which touches no store and takes a while, beside the event loop."""
+        job = _Call(self.lanes)
+        self.lanes.verify(lambda: job.run(call))
+        return cast("T", await job.answer())
+
     async def _run(
         self, call: Callable[[Store], T], lane: Callable[[Callable[[Store], None]], None]
     ) -> T:
-        job = _Call(self.lanes, call)
-        lane(job.run)
-        await job.done.wait()
-        if job.error is not None:
-            raise job.error
-        return job.result  # pyright: ignore[reportReturnType]  what `call` gave
+        job = _Call(self.lanes)
+        lane(lambda store: job.run(lambda: call(store)))
+        return cast("T", await job.answer())

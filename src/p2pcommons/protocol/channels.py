@@ -65,7 +65,8 @@ class Channels:
     def await_driver(self) -> bool:
         """Whether it is this node's turn, because something is being loaded or stored."""
         context = self._context
-        return bool(self._waiting) or context.is_ingesting or context.server.is_loading
+        is_working = context.is_ingesting or context.is_computing or context.server.is_loading
+        return is_working or bool(self._waiting)
 
     @property
     def _open_count(self) -> int:

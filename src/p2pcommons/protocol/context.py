@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from p2pcommons.protocol.events import SendFrame
+from p2pcommons.protocol.events import Compute, SendFrame
 from p2pcommons.protocol.fetch import Credit
 from p2pcommons.protocol.limits import (
     FRAME_BYTES_MAX,
@@ -18,7 +18,7 @@ from p2pcommons.protocol.serve import Server
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from p2pcommons.protocol.events import Effect, IngestEnvelopes
+    from p2pcommons.protocol.events import Computed, Effect, IngestEnvelopes
     from p2pcommons.protocol.limits import SessionLimits
     from p2pcommons.protocol.messages import Message
 
@@ -47,6 +47,7 @@ class SessionContext:
         self._effects: list[Effect] = []
         self._requests = 0
         self._ingesting: set[int] = set()
+        self._computing: dict[int, Callable[[object], None]] = {}
 
     def agree(self, nonces: bytes, their_limits: PeerLimits) -> None:
         """Take up what the other side's `hello` says."""
@@ -93,6 +94,24 @@ class SessionContext:
     def ingested(self, request: int) -> None:
         """Note the answer to an ingest."""
         self._ingesting.discard(request)
+
+    @property
+    def is_computing(self) -> bool:
+        """Whether an answer to Compute is awaited."""
+        return bool(self._computing)
+
+    def compute(self, task: Callable[[], object], take: Callable[[object], None]) -> None:
+        """Queue work that takes a while; `take` gets its result."""
+        request = self.next_request()
+        self._computing[request] = take
+        self._effects.append(Compute(request, task))
+
+    def computed(self, event: Computed) -> None:
+        """Hand a result on. Raises RejectedError if that is what came of it."""
+        take = self._computing.pop(event.request)
+        if event.rejected is not None:
+            raise event.rejected
+        take(event.result)
 
     def emit(self, effect: Effect) -> None:
         """Queue any other effect."""

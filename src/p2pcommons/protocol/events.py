@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from p2pcommons.errors import RejectedError
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from p2pcommons.errors import RejectReason
     from p2pcommons.model.contribution import Envelope
@@ -33,6 +35,11 @@ class CommonsState:
     """Ids known whose bodies are wanted and not withdrawn, newest first."""
     since: int = 0
     """The oldest second kept; 0 keeps everything."""
+    declined: Collection[bytes] = ()
+    """Ids that are not to be wanted again; they are not known, and `done` counts them."""
+    equal_before: int | None = None
+    """What claims to be older than this second was the same on both sides when they were found
+    equal, and has not changed here since. None if that is not known; an error costs rounds."""
 
 
 # --- events ---------------------------------------------------------------------------------
@@ -84,6 +91,15 @@ class Ingested:
 
 
 @dataclass(frozen=True, slots=True)
+class Computed:
+    """Answers Compute: what the task returned, or why it rejected what it was given."""
+
+    request: int
+    result: object = None
+    rejected: RejectedError | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Arrived:
     """Ids that became known through gossip or another session: they are not fetched again."""
 
@@ -101,7 +117,17 @@ class StreamEnded:
     """The other side closed or reset the stream, or reading failed."""
 
 
-Event = Started | FrameReceived | SnapshotLoaded | Loaded | Ingested | Arrived | Tick | StreamEnded
+Event = (
+    Started
+    | FrameReceived
+    | SnapshotLoaded
+    | Loaded
+    | Ingested
+    | Computed
+    | Arrived
+    | Tick
+    | StreamEnded
+)
 
 
 # --- effects --------------------------------------------------------------------------------
@@ -144,6 +170,24 @@ class IngestEnvelopes:
     request: int
     commons: bytes
     envelopes: tuple[Envelope, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Run this where nobody waits for it, for up to a second; answer with what it returns.
+
+    The session leaves alone what the task works on until the answer is there.
+    """
+
+    request: int
+    task: Callable[[], object]
+
+    def run(self) -> Computed:
+        """Return the answer; never raises what the other side is to blame for."""
+        try:
+            return Computed(self.request, self.task())
+        except RejectedError as error:
+            return Computed(self.request, rejected=error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +297,7 @@ Effect = (
     | LoadSnapshot
     | LoadEnvelopes
     | IngestEnvelopes
+    | Compute
     | PeerSaidHello
     | CommonsShared
     | Progress

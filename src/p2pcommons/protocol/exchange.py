@@ -8,11 +8,13 @@ nothing more, the other side after that, when it lacks nothing either.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 from p2pcommons.errors import RejectedError, RejectReason
 from p2pcommons.model.contribution import decode_header
 from p2pcommons.model.limits import BODY_BYTES_MAX
+from p2pcommons.protocol.agreement import Agreement
 from p2pcommons.protocol.events import (
     CommonsDone,
     IngestEnvelopes,
@@ -21,13 +23,13 @@ from p2pcommons.protocol.events import (
     ReconcileResult,
 )
 from p2pcommons.protocol.fetch import Fetcher
-from p2pcommons.protocol.items import full_fingerprint
 from p2pcommons.protocol.limits import (
     FRUITLESS_ROUNDS_MAX,
     FRUITLESS_ROUNDS_SERVED_MAX,
     HAVES_AHEAD_MAX,
     IDS_PER_FRAME_MAX,
     NEEDS_AHEAD_MAX,
+    NEGENTROPY_INLINE_BYTES_MAX,
 )
 from p2pcommons.protocol.messages import (
     Absent,
@@ -48,8 +50,7 @@ if TYPE_CHECKING:
     from p2pcommons.protocol.events import CommonsState, Ingested
     from p2pcommons.protocol.items import Snapshot
     from p2pcommons.protocol.messages import ChannelMessage
-
-_FULL_FINGERPRINT_BYTES = 32
+    from p2pcommons.protocol.negentropy import Step
 
 
 class Exchange:
@@ -70,14 +71,17 @@ class Exchange:
         self._state = state
         self._since = max(since, state.since)
         self._snapshot: Snapshot = state.snapshot.newest_since(self._since)
-        self._fetcher = Fetcher(context.credit, context.want_ids_max)
+        self._fetcher = Fetcher(context.credit, context.want_ids_max, state.declined)
         self._negentropy = self._new_negentropy()
         self._haves: deque[bytes] = deque()
         self._haves_sent = 0
         self._haves_taken = 0
         self._next_neg: bytes | None = None
         self._comparing = context.is_opener
+        self._reconciling = False
         self._rounds = 0
+        self._answers = 0
+        self._lacks_nothing = False
         self._fruitless = 0
         # The first message of an opener that keeps more is on its way, and compares too much.
         self._drop_neg = not context.is_opener and self._since > since
@@ -86,9 +90,7 @@ class Exchange:
         self._taken_sent = 0
         self._sent = 0
         self._paused = False
-        self._done: Done | None = None
-        self._fingerprint = b""
-        self._their_done: Done | None = None
+        self._agreement = Agreement(context, channel, state.bodies)
 
     # --- beginning ---------------------------------------------------------------------------
 
@@ -102,8 +104,13 @@ class Exchange:
             self._send_wants()
         self._fetcher.offer_bodies(self._state.missing_bodies)
         if self._context.is_opener:
-            self._next_neg = self._negentropy.initiate()
+            self._next_neg = self._negentropy.initiate(self._fresh())
         self.pump()
+
+    def _fresh(self) -> int | None:
+        """Return how many of the newest items may differ, if all others were found equal."""
+        before = self._state.equal_before
+        return None if before is None else self._snapshot.count_since(before)
 
     def _new_negentropy(self) -> Negentropy:
         context = self._context
@@ -117,8 +124,7 @@ class Exchange:
 
     def take(self, message: ChannelMessage) -> None:
         """Handle one message of this channel. Raises RejectedError for breaches of the rules."""
-        if self._their_done is not None and not isinstance(message, Put | Absent):
-            self._after_done(message)
+        self._check_turn(message)
         match message:
             case Open():
                 self._take_open(message)
@@ -140,12 +146,16 @@ class Exchange:
                 self._take_unsupported()
         self.pump()
 
-    def _after_done(self, message: ChannelMessage) -> None:
-        raise RejectedError(RejectReason.OUT_OF_TURN, f"{type(message).__name__} after done")
+    def _check_turn(self, message: ChannelMessage) -> None:
+        """Raise RejectedError for what must not follow `done`, of whichever side."""
+        # Who was told that this side lacks nothing has nothing more to compare or announce.
+        is_late = self._lacks_nothing and isinstance(message, Neg | Have)
+        if is_late or self._agreement.forbids(message):
+            raise RejectedError(RejectReason.OUT_OF_TURN, f"{type(message).__name__} after done")
 
     def _take_open(self, message: Open) -> None:
         """The other side keeps less: begin again with what both keep."""
-        first_round = self._context.is_opener and self._rounds == 1 and self._done is None
+        first_round = self._context.is_opener and self._rounds == 1 and self._agreement.own is None
         if not first_round or message.since <= self._since or message.commons != self.commons:
             raise RejectedError(RejectReason.OUT_OF_TURN, "open")
         self._since = message.since
@@ -153,38 +163,58 @@ class Exchange:
         self._negentropy = self._new_negentropy()
         self._comparing = not self._paused
         if self._comparing:
-            self._next_neg = self._negentropy.initiate()
+            self._next_neg = self._negentropy.initiate(self._fresh())
 
     def _take_neg(self, data: bytes) -> None:
+        if self._context.is_opener:
+            if self._paused:
+                return  # it crossed our pause
+            if not self._comparing or self._next_neg is not None:
+                raise RejectedError(RejectReason.OUT_OF_TURN, "neg")
+        else:
+            self._rounds += 1
+            self._fruitless += 1
+            if self._fruitless > FRUITLESS_ROUNDS_SERVED_MAX:
+                raise RejectedError(RejectReason.BUDGET, "rounds without a result")
+            if self._drop_neg:
+                self._drop_neg = False
+                return
+        if self._reconciling:
+            raise RejectedError(RejectReason.OUT_OF_TURN, "neg before the last one was answered")
+        if len(data) <= NEGENTROPY_INLINE_BYTES_MAX:
+            self._take_step(self._negentropy.reconcile(data))
+        else:
+            self._reconciling = True
+            task = partial(self._negentropy.reconcile, data)
+            self._context.compute(task, self._take_computed)
+
+    def _take_computed(self, step: object) -> None:
+        self._reconciling = False
+        if not self.over:
+            self._take_step(cast("Step", step))
+            self.pump()
+
+    def _take_step(self, step: Step) -> None:
         if not self._context.is_opener:
-            self._answer_neg(data)
+            self._answers += 1
+            # The first message covers everything; what later ones leave out says nothing.
+            self._lacks_nothing = step.lacks_nothing and self._answers == 1
+            if step.message is not None:
+                self._context.send(Neg(self._channel, step.message))
             return
         if self._paused:
-            return  # it crossed our pause
-        if not self._comparing or self._next_neg is not None:
-            raise RejectedError(RejectReason.OUT_OF_TURN, "neg")
-        step = self._negentropy.reconcile(data)
+            return
         self._fetcher.offer(split_ids(step.need))
         if step.have:
             self._haves.append(step.have)
         self._next_neg = step.message
         self._comparing = step.message is not None
+        if self._comparing and self._agreement.their is not None:
+            raise RejectedError(RejectReason.OUT_OF_TURN, "done before the comparison is over")
         self._fruitless = 0 if step.need or step.have else self._fruitless + 1
         if self._comparing and self._fruitless >= FRUITLESS_ROUNDS_MAX:
             self.pause(keep_queue=True)
         self._progress()
-
-    def _answer_neg(self, data: bytes) -> None:
-        self._rounds += 1
-        self._fruitless += 1
-        if self._fruitless > FRUITLESS_ROUNDS_SERVED_MAX:
-            raise RejectedError(RejectReason.BUDGET, "rounds without a result")
-        if self._drop_neg:
-            self._drop_neg = False
-            return
-        answer = self._negentropy.reconcile(data).message
-        if answer is not None:
-            self._context.send(Neg(self._channel, answer))
 
     def _take_want(self, message: Want) -> None:
         if not self._context.is_opener:
@@ -221,9 +251,9 @@ class Exchange:
             self._fetcher.leave_uncounted(self.commons)
 
     def _take_done(self, message: Done) -> None:
-        if self._context.is_opener and self._done is None:
-            raise RejectedError(RejectReason.OUT_OF_TURN, "done")
-        self._their_done = message
+        if self._comparing and not self._reconciling:
+            raise RejectedError(RejectReason.OUT_OF_TURN, "done before the comparison is over")
+        self._agreement.their = message
 
     def _take_unsupported(self) -> None:
         if not self._context.is_opener or self._rounds > 1:
@@ -266,9 +296,9 @@ class Exchange:
         if self._has_all_said() and self._fetcher.is_idle:
             self._send_bodies()
             if self._fetcher.is_idle and not self._fetcher.has_bodies_queued:
-                self._send_done()
-        if self._done is not None and self._their_done is not None:
-            self._finish_compared(self._done, self._their_done)
+                self._agreement.say(self._snapshot, self._fetcher, self.pump)
+        if self._agreement.is_reached:
+            self._finish_compared()
 
     def pause(self, *, keep_queue: bool) -> None:
         """Compare no further; what is in flight is still taken, the rest is found next time."""
@@ -283,7 +313,7 @@ class Exchange:
         """Whether neither side will add to what this one lacks, or has to be told of."""
         if self._context.is_opener:
             return not self._comparing and not self._haves
-        return self._their_done is not None
+        return self._agreement.their is not None or self._lacks_nothing
 
     def _send_haves(self) -> None:
         their = self._context.their_limits
@@ -319,34 +349,14 @@ class Exchange:
             return 0
         return max(0, self._fetcher.taken - self._own_offers)
 
-    def _send_done(self) -> None:
-        if self._done is not None:
-            return
-        total = self._snapshot.id_sum()
-        total.count += self._fetcher.brought_sum.count
-        total.total += self._fetcher.brought_sum.total
-        self._fingerprint = fingerprint = total.fingerprint()
-        if self._is_full_check():
-            salt = self._context.nonces
-            fingerprint = full_fingerprint(salt, self._snapshot, self._fetcher.brought)
-        bodies = self._state.bodies + self._fetcher.bodies
-        declined = self._fetcher.declined
-        self._done = Done(self._channel, total.count, fingerprint, bodies, declined)
-        self._context.send(self._done)
-
-    def _is_full_check(self) -> bool:
-        if self._their_done is None:
-            return self._context.full_check
-        return len(self._their_done.fingerprint) == _FULL_FINGERPRINT_BYTES
-
     def _progress(self) -> None:
         fetcher = self._fetcher
         self._context.emit(Progress(self.commons, fetcher.new, fetcher.lacking))
 
     # --- the end -----------------------------------------------------------------------------
 
-    def _finish_compared(self, own: Done, their: Done) -> None:
-        if (own.count, own.fingerprint) == (their.count, their.fingerprint):
+    def _finish_compared(self) -> None:
+        if self._agreement.is_equal:
             self.finish(Outcome.EQUAL)
         else:
             self.finish(Outcome.PAUSED if self._paused else Outcome.DIFFERENT)
@@ -356,7 +366,8 @@ class Exchange:
         if self.over:
             return
         self.over = True
-        own, their, fetcher = self._done, self._their_done, self._fetcher
+        agreement, fetcher = self._agreement, self._fetcher
+        own, their = agreement.own, agreement.their
         self._context.emit(
             CommonsDone(
                 self.commons,
@@ -365,8 +376,8 @@ class Exchange:
                     sent=self._sent,
                     received=fetcher.new,
                     count=own.count if own else 0,
-                    fingerprint=self._fingerprint,
-                    in_full=own is not None and len(own.fingerprint) == _FULL_FINGERPRINT_BYTES,
+                    fingerprint=agreement.fingerprint,
+                    in_full=agreement.was_in_full,
                     bodies=self._state.bodies + fetcher.bodies,
                     declined=fetcher.declined,
                     their_count=their.count if their else 0,

@@ -22,6 +22,14 @@ RANGES_MAX = 32 * 1024
 """Ranges in one Negentropy message: 13,800 fingerprints fill a frame, with skips between them.
 Empty ranges of three bytes would cost half a second of work a frame."""
 
+NEGENTROPY_INLINE_BYTES_MAX = 4 * 1024
+"""Negentropy messages up to this size are answered where they arrive, within some milliseconds;
+larger ones beside the event loop."""
+
+SETS_BYTES_MAX = 128 * 1024 * 1024
+"""Memory for the ids of all commons together, 37 bytes an id: three million and a half. Beyond
+it, those that no session uses are let go, the longest unused first, and read again on demand."""
+
 NONCE_BYTES = 32
 """Of either side's `hello`: nobody can prepare blinded hashes, or look them up afterwards."""
 

@@ -40,7 +40,10 @@ FRAME_BYTES_MIN = 128 * 1024
 
 @dataclass(frozen=True, slots=True)
 class PeerLimits:
-    """What a side is willing to take; the other keeps to it. Later versions may add more."""
+    """What a side is willing to take; the other keeps to it. Later versions may add more.
+
+    What is not named has the value given here.
+    """
 
     frame: int = FRAME_BYTES_MAX
     """Bytes in one frame, at least 131,072."""
@@ -50,6 +53,9 @@ class PeerLimits:
     """Ids in one `want` or `bodies`."""
     wants: int = WANTS_IN_FLIGHT_MAX
     """Unanswered `want` and `bodies` together."""
+
+
+_USUAL = PeerLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,21 +213,20 @@ def _to_array(message: Message) -> list[object]:
 
 
 def _limits_to_map(limits: PeerLimits) -> dict[str, object]:
-    return {
-        "frame": limits.frame,
-        "haves": limits.haves,
-        "ids": limits.ids,
-        "wants": limits.wants,
-    }
+    named = {"frame": limits.frame, "haves": limits.haves, "ids": limits.ids, "wants": limits.wants}
+    usual = {"frame": _USUAL.frame, "haves": _USUAL.haves, "ids": _USUAL.ids, "wants": _USUAL.wants}
+    return {name: value for name, value in named.items() if value != usual[name]}
 
 
 def _done_to_map(done: Done) -> dict[str, object]:
-    return {
+    named: dict[str, object] = {
         "bodies": done.bodies,
         "count": done.count,
-        "declined": done.declined,
         "fingerprint": done.fingerprint,
     }
+    if done.declined:
+        named["declined"] = done.declined
+    return named
 
 
 def _hello(fields: Sequence[object]) -> Hello:
@@ -231,10 +236,10 @@ def _hello(fields: Sequence[object]) -> Hello:
         _bytes(nonce, NONCE_BYTES, "nonce"),
         _uint(now, _UINT_MAX, "now"),
         PeerLimits(
-            frame=_uint(values.get("frame"), _UINT_MAX, "frame", low=FRAME_BYTES_MIN),
-            haves=_uint(values.get("haves"), _UINT_MAX, "haves", low=1),
-            ids=_uint(values.get("ids"), _UINT_MAX, "ids", low=1),
-            wants=_uint(values.get("wants"), _UINT_MAX, "wants", low=1),
+            frame=_uint(values.get("frame", _USUAL.frame), _UINT_MAX, "frame", low=FRAME_BYTES_MIN),
+            haves=_uint(values.get("haves", _USUAL.haves), _UINT_MAX, "haves", low=1),
+            ids=_uint(values.get("ids", _USUAL.ids), _UINT_MAX, "ids", low=1),
+            wants=_uint(values.get("wants", _USUAL.wants), _UINT_MAX, "wants", low=1),
         ),
     )
 
@@ -301,7 +306,7 @@ def _done(fields: Sequence[object]) -> Done:
         _uint(values.get("count"), _UINT_MAX, "count"),
         fingerprint,
         _uint(values.get("bodies"), _UINT_MAX, "bodies"),
-        _uint(values.get("declined"), _UINT_MAX, "declined"),
+        _uint(values.get("declined", 0), _UINT_MAX, "declined"),
     )
 
 

@@ -238,7 +238,7 @@ class _Answer:
         self._is_opener = is_opener
         self._limit = limit
         self._split = split
-        self.lacks_nothing = not is_opener
+        self.lacks_nothing = False
         self._low = 0
         self._written = 0
         self._bound: Bound = (0, b"")
@@ -246,6 +246,8 @@ class _Answer:
 
     def take(self, ranges: Sequence[_Range]) -> None:
         """Answer the ranges, as many as the frame takes; the rest is summed up."""
+        if ranges and ranges[-1].bound == _END:
+            self.lacks_nothing = all(each.mode != _SKIP for each in ranges)
         cuts = [0, *self._items.positions([each.bound for each in ranges])]
         if any(each.mode == _FINGERPRINT for each in ranges):
             ours = self._items.fingerprints(cuts)

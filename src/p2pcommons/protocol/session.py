@@ -20,6 +20,7 @@ from p2pcommons.protocol.context import SessionContext
 from p2pcommons.protocol.events import (
     Arrived,
     CommonsShared,
+    Computed,
     EndReason,
     FrameReceived,
     Ingested,
@@ -135,6 +136,8 @@ class Session:
                 self._channels.ingested(event)
                 if event.rejected is not None:
                     raise RejectedError(event.rejected)
+            case Computed():
+                self._context.computed(event)
             case Arrived(commons, ids):
                 self._channels.arrived(commons, ids)
             case Tick():
