@@ -9,6 +9,7 @@ from random import Random, SystemRandom
 from typing import TYPE_CHECKING, TypeVar
 
 from p2pcommons.errors import StoreError
+from p2pcommons.model.limits import CLAIMED_AT_MAX
 from p2pcommons.node.state import NodeState
 
 if TYPE_CHECKING:
@@ -27,7 +28,15 @@ log = logging.getLogger(__name__)
 
 def wall_clock() -> int:
     """Return seconds since 1970 UTC."""
-    return int(time.time())
+    return within_format(time.time())
+
+
+def within_format(seconds: float) -> int:
+    """Return the time a clock tells, or the nearest one that contributions and messages can name.
+
+    A machine whose clock stands before 1970 or after 2106 still stores, sends and receives.
+    """
+    return int(min(max(seconds, 0), CLAIMED_AT_MAX))
 
 
 @dataclass(slots=True)

@@ -104,9 +104,10 @@ class Reconciling:
                     if schedule.due <= now and schedule.session is None:
                         schedule.due = _NEVER
                         nursery.start_soon(self._open, peer_id, schedule)
-                wait = min((each.due for each in self._peers.values()), default=_NEVER)
+                # What is due with a peer whose session goes on waits for its end, which wakes this.
+                waiting = (each.due for each in self._peers.values() if each.session is None)
                 self._wake = trio.Event()
-                with trio.move_on_at(wait):
+                with trio.move_on_at(min(waiting, default=_NEVER)):
                     await self._wake.wait()
 
     def connected(self, peer_id: str) -> None:
@@ -246,6 +247,7 @@ class Reconciling:
                 if schedule.session is scope:
                     schedule.session = None
                     schedule.release_waiting()
+                    self._wake.set()
         if scope.cancelled_caught:
             await stream.reset()  # the rival session goes on, and plans what comes after it
         else:
