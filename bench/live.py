@@ -104,7 +104,7 @@ def measure(
     took: list[float] = []
     committed: dict[str, int] = {}
     with open_replica(ana.path) as replica:
-        note = _CommitTimes(replica)
+        note = CommitTimes(replica)
         for number in range(adds):
             began = time.monotonic_ns()
             made = replica.add_entry(bytes.fromhex(commons), title=f"Live {number}", text=TEXT)
@@ -117,8 +117,8 @@ def measure(
     return took, live, len(committed) - len(live)
 
 
-class _CommitTimes:
-    """When the last commit returned: the façade nudges the node right after it."""
+class CommitTimes:
+    """When the last commit of a replica returned: it nudges the node right after it."""
 
     def __init__(self, replica: Replica) -> None:
         self.at = 0
@@ -126,6 +126,7 @@ class _CommitTimes:
         replica.nudge = self  # pyright: ignore[reportAttributeAccessIssue]
 
     def __call__(self) -> None:
+        """Note the time, then nudge."""
         self.at = time.monotonic_ns()
         self._nudge()
 
@@ -165,7 +166,8 @@ def watch(home: Path, commons: bytes) -> None:
             version, newest = now, store.last_rowid()
             arrived = store.items_after(commons, rowid)
             at = time.monotonic_ns()
-            seen.update((identifier.hex(), at) for _, identifier in arrived)
+            for _, identifier in arrived:
+                seen.setdefault(identifier.hex(), at)
             rowid = newest
     print(json.dumps(seen), flush=True)
 

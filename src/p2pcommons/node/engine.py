@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 1.0
 """A lost nudge is found within this time."""
+LOOK_PAUSE_SECONDS = 0.02
+"""Between two looks: what is new is published by the nudge itself, the rest can wait so long."""
 SWEEP_SECONDS = 3_600.0
 
 
@@ -75,6 +77,7 @@ class Engine:
                 if version != seen:
                     seen = version
                     await self.look()
+                    await trio.sleep(LOOK_PAUSE_SECONDS)
             except StoreError as error:
                 self._context.note_trouble(error)
 

@@ -109,7 +109,6 @@ class Live:
                 self._context.note_trouble(error)
                 continue
             if published:
-                self._wake.set()
                 await trio.sleep(self._pace.spend(1, trio.current_time()))
 
     async def _publish_batch(self) -> bool:
@@ -140,8 +139,10 @@ class Live:
             else:
                 self._early += group
         del self._early[BACKLOG_MAX:]
+        if len(contributions) == len(self._early):
+            return False
         self._reconciling.published()
-        return len(contributions) > len(self._early)
+        return True
 
     # --- in ----------------------------------------------------------------------------------
 
