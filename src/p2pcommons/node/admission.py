@@ -80,10 +80,18 @@ class StrangersPool:
         """Return the ids of a commons that are not to be wanted again; it may grow meanwhile."""
         return self._declined.get(commons, ())
 
+    @property
+    def declines(self) -> bool:
+        """Whether anything is declined anywhere."""
+        return any(self._declined.values()) or any(
+            room.floor is not None for room in self._rooms.values()
+        )
+
     def admit(
-        self, store: Store, contributions: Sequence[Contribution], _source: str
+        self, store: Store, contributions: Sequence[Contribution], source: str
     ) -> Sequence[Contribution]:
         """Return those that are stored; the others are declined and stay unknown."""
+        del source  # who brings something says nothing about who wrote it
         groups: dict[bytes, list[Contribution]] = {}
         for each in contributions:
             groups.setdefault(each.commons, []).append(each)

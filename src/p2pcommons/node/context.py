@@ -13,9 +13,10 @@ from p2pcommons.model.limits import CLAIMED_AT_MAX
 from p2pcommons.node.state import NodeState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from p2pcommons.config import Config, Mode
+    from p2pcommons.node.admission import StrangersPool
     from p2pcommons.node.ingesting import Ingest
     from p2pcommons.node.sets import Sets
     from p2pcommons.node.storage import Storage
@@ -52,9 +53,15 @@ class NodeContext:
     now: Callable[[], int] = wall_clock
     chance: Random = field(default_factory=SystemRandom)
     """Where every random number of a node comes from: the system's own, except in simulations."""
+    strangers: StrangersPool | None = None
+    """What is taken of people nobody here knows; without it everything is."""
     state: NodeState = field(default_factory=NodeState)
     joined: tuple[bytes, ...] = ()
     """Ids of the joined commons, busiest first; the runtime keeps it fresh."""
+
+    def declined(self, commons: bytes) -> Collection[bytes]:
+        """Return the ids of a commons that no session wants."""
+        return () if self.strangers is None else self.strangers.declined(commons)
 
     async def attempt(self, call: Callable[[Store], T]) -> T | None:
         """Write what may be lost; a store that fails is noted, and the node goes on without it.

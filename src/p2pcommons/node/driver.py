@@ -7,6 +7,7 @@ it and bring their answers back as events. The reader never waits for the store.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 import trio
@@ -198,7 +199,10 @@ class SessionDriver:
         fresh = await self._context.sets.fresh(commons, self._context.now())
         if fresh is not None:
             self._rowids[commons] = fresh.rowid
-        await self._tell(SnapshotLoaded(commons, None if fresh is None else fresh.state))
+        state = None
+        if fresh is not None:
+            state = replace(fresh.state, declined=self._context.declined(commons))
+        await self._tell(SnapshotLoaded(commons, state))
 
     async def _load(self, wanted: LoadEnvelopes) -> None:
         while self._frames.statistics().current_buffer_used > FRAMES_AHEAD_MAX:

@@ -52,6 +52,7 @@ class Engine:
         """See what has changed in the store, and tell the network. Raises StoreError."""
         before = self._context.joined
         await self.refresh_joined()
+        await self._ease_pools()
         if self._network is not None:
             await self._network.store_changed(frozenset(self._context.joined) != frozenset(before))
 
@@ -85,4 +86,12 @@ class Engine:
         while True:
             now = self._context.now()
             await self._context.attempt(lambda store, now=now: store.sweep(now))
+            await self._context.attempt(lambda store: store.keep_budgets())
+            await self._ease_pools()
             await trio.sleep(SWEEP_SECONDS)
+
+    async def _ease_pools(self) -> None:
+        """Where contributions of strangers are declined, see whether that is still so."""
+        pool = self._context.strangers
+        if pool is not None and pool.declines:
+            await self._context.attempt(pool.ease)

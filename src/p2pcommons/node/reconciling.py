@@ -50,7 +50,11 @@ SESSIONS_MAX = 8
 """Sessions that this node opens at the same time with peers that share something with it."""
 FIRST_SESSIONS_MAX = 64
 """The same with those of whom that is not known: silent strangers must not take all places."""
+QUIET_SECONDS_MAX = 24 * 3_600.0
+"""The interval with a peer doubles up to this while one side declines all that is left."""
+QUIET_DOUBLINGS_MAX = 16
 _NEVER = float("inf")
+_SETTLED = (Outcome.EQUAL, Outcome.UNSUPPORTED)
 
 
 @dataclass(slots=True)
@@ -59,6 +63,8 @@ class _Schedule:
 
     due: float
     failures: int = 0
+    quiet: int = 0
+    """Sessions in a row in which nothing but what is declined was left."""
     session: trio.CancelScope | None = None
     driver: SessionDriver | None = None
     we_opened: bool = False
@@ -270,12 +276,20 @@ class Reconciling:
             self.soon_in_turn(CONFIRM_SECONDS, only=peer_id)
         results = [peer.exchange(commons).result for commons in peer.shared or ()]
         outcomes = [None if result is None else result.outcome for result in results]
-        if driver.ended is EndReason.COMPLETE and all(
-            outcome in (Outcome.EQUAL, Outcome.UNSUPPORTED) for outcome in outcomes
+        complete = driver.ended is EndReason.COMPLETE
+        if complete and all(
+            result is not None and (result.outcome in _SETTLED or result.only_declined_left)
+            for result in results
         ):
             schedule.failures = 0
+            alike = all(outcome in _SETTLED for outcome in outcomes)
+            schedule.quiet = 0 if alike or driver.received else schedule.quiet + 1
             self._context.state.trouble = ""
-            self._later(schedule, self._interval * self._context.chance.uniform(0.75, 1.25))
+            pause = min(
+                self._interval * 2 ** min(schedule.quiet, QUIET_DOUBLINGS_MAX),
+                max(self._interval, QUIET_SECONDS_MAX),
+            )
+            self._later(schedule, pause * self._context.chance.uniform(0.75, 1.25))
         else:
             self._retry(schedule, progress=driver.received > 0)
 

@@ -18,6 +18,7 @@ from p2pcommons.errors import NetworkError, UserError
 from p2pcommons.logs import log_to
 from p2pcommons.net.gossip import open_gossip
 from p2pcommons.net.host import open_host
+from p2pcommons.node.admission import StrangersPool, pool_limits
 from p2pcommons.node.attachments import read_id
 from p2pcommons.node.commands import ControlServer
 from p2pcommons.node.context import NodeContext, wall_clock
@@ -107,12 +108,22 @@ class Runtime:
         self._peer_id = peer_id_of(seed)
         storage = Storage(self._paths.replica_db)
         await storage.open()
-        ingest = Ingest(storage, wall_clock)
+        strangers = StrangersPool(
+            lambda: pool_limits(self._config, self._paths.data_dir), wall_clock
+        )
+        ingest = Ingest(storage, wall_clock, admission=strangers)
         self._context = NodeContext(
-            self._paths, self._config, self._mode, storage, Sets(storage), ingest
+            self._paths,
+            self._config,
+            self._mode,
+            storage,
+            Sets(storage),
+            ingest,
+            strangers=strangers,
         )
         self._context.state.started_at = wall_clock()
         try:
+            await storage.write(strangers.load)
             with self._stopping:
                 await self._serve(seed)
         finally:
@@ -198,6 +209,7 @@ class Runtime:
             "nudge": self._op_nudge,
             "sync": self._op_sync,
             "dial": self._op_dial,
+            "compact": self._op_compact,
             "stop": self._op_stop,
             "fetch": self._op_fetch,
             "unfetch": self._op_unfetch,
@@ -247,6 +259,11 @@ class Runtime:
         if self._network is None:
             raise UserError("the network is off: network.mode in config.toml says so")
         return self._network
+
+    async def _op_compact(self, _request: dict[str, object]) -> dict[str, object]:
+        """Write the store anew without gaps; what this node would write waits meanwhile."""
+        before, after = await self._context.storage.write(lambda store: store.compact())
+        return {"before": before.total, "after": after.total}
 
     async def _op_stop(self, _request: dict[str, object]) -> dict[str, object]:
         trio.lowlevel.spawn_system_task(self._stop_in_a_moment)

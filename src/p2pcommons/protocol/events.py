@@ -256,6 +256,13 @@ class ReconcileResult:
         """Whether both sides hold the same contributions."""
         return self.outcome is Outcome.EQUAL
 
+    @property
+    def only_declined_left(self) -> bool:
+        """Whether all that one side holds and the other does not was declined by that one."""
+        ours, theirs = self.count + self.declined, self.their_count + self.their_declined
+        declined = self.declined + self.their_declined
+        return self.outcome is Outcome.DIFFERENT and declined > 0 and ours == theirs
+
 
 @dataclass(frozen=True, slots=True)
 class CommonsDone:
