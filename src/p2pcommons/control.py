@@ -21,6 +21,10 @@ ADDRESSES_META = "node.addresses"
 """Where the node notes in the store the addresses it listens on, as a JSON list."""
 REPLY_BYTES_MAX = 16 * 1_024 * 1_024
 REQUEST_BYTES_MAX = 64 * 1_024
+TURN_ASKED = b"w"
+"""Datagram to the turn socket: a person's writer finds the store locked and wants to be next."""
+TURN_DONE = b"n"
+"""Datagram to the turn socket: that write is over."""
 _CHUNK_BYTES = 65_536
 _NUDGE_SECONDS = 0.2
 
@@ -62,6 +66,31 @@ def nudge(paths: Paths) -> bool:
     except OSError:
         return False
     return True
+
+
+class WriteTurn:
+    """Asks the node of a profile to let a person's own write go first; needs no answer."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+
+    def ask(self) -> None:
+        """Say that a write waits: the node begins no new transaction until `done`, or a while."""
+        self._send(TURN_ASKED)
+
+    def done(self) -> None:
+        """Say that the write is over."""
+        self._send(TURN_DONE)
+
+    def _send(self, word: bytes) -> bool:
+        """Send a word; False where no node listens: then nobody has to be asked."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            try:
+                sender.sendto(word, str(self._paths.turn_socket()))
+            except OSError:
+                return False
+        return True
 
 
 def is_running(paths: Paths) -> bool:

@@ -93,6 +93,10 @@ class Paths:
         digest = hashlib.sha256(os.fsencode(os.path.realpath(self.home))).hexdigest()
         return runtime_dir() / f"{digest[:16]}.sock"
 
+    def turn_socket(self) -> Path:
+        """Return where a person's writer asks the node for its turn. Raises as `socket`."""
+        return self.socket().with_suffix(".turn")
+
     def make(self) -> None:
         """Make the folders, 0700. Raises UserError naming --home where that is not possible."""
         for folder in (self.config_dir, self.data_dir, self.state_dir):

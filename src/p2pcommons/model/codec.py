@@ -16,6 +16,8 @@ from p2pcommons.model.limits import DEPTH_MAX
 
 _INTEGER_MIN = -(2**63)
 _INTEGER_MAX = 2**64 - 1
+_PLAIN = frozenset((type(None), bool, int, bytes, str))
+"""Types that hold nothing else."""
 
 
 def encode(value: object) -> bytes:
@@ -84,22 +86,24 @@ def _ordered(value: object) -> object:
 def _check(value: object, depth_left: int) -> None:
     """Raise RejectedError unless `value` uses only canonical types and ascending keys."""
     kind = type(value)
-    if value is None or kind in (bool, int, bytes, str):
+    if kind in _PLAIN:
         return
     if depth_left == 0:
         raise RejectedError(RejectReason.CODEC, "nested too deeply")
     if kind is list:
         for item in cast("list[object]", value):
-            _check(item, depth_left - 1)
+            if type(item) not in _PLAIN:
+                _check(item, depth_left - 1)
         return
     if kind is not dict:
         raise RejectedError(RejectReason.CODEC, "a type that is not used")
-    previous = None
+    previous: str | None = None
     for key, item in cast("dict[object, object]", value).items():
         if type(key) is not str:
             raise RejectedError(RejectReason.CODEC, "map keys are strings")
-        encoded = key.encode()
-        if previous is not None and encoded <= previous:
+        # UTF-8 keeps the order of code points, so this is the order by bytes.
+        if previous is not None and key <= previous:
             raise RejectedError(RejectReason.CODEC, "map keys are not ascending")
-        previous = encoded
-        _check(item, depth_left - 1)
+        previous = key
+        if type(item) not in _PLAIN:
+            _check(item, depth_left - 1)

@@ -6,6 +6,12 @@ the set of valid contributions, so every signature of the project passes through
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 KEY_BYTES = 32
 SEED_BYTES = 32
 SIGNATURE_BYTES = 64
@@ -29,11 +35,18 @@ def sign(seed: bytes, message: bytes) -> bytes:
 
 def is_valid(key: bytes, message: bytes, signature: bytes) -> bool:
     """Tell whether libsodium accepts `signature`. Releases the interpreter lock meanwhile."""
+    open_signed, bad_signature_error = _opening()
+    try:
+        open_signed(signature + message, key)
+    except bad_signature_error:
+        return False
+    return True
+
+
+@cache
+def _opening() -> tuple[Callable[[bytes, bytes], bytes], type[Exception]]:
+    """Load libsodium at the first signature: most commands verify none."""
     from nacl.bindings import crypto_sign_open
     from nacl.exceptions import BadSignatureError
 
-    try:
-        crypto_sign_open(signature + message, key)
-    except BadSignatureError:
-        return False
-    return True
+    return crypto_sign_open, BadSignatureError

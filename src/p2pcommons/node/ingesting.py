@@ -17,6 +17,7 @@ import trio
 
 from p2pcommons.errors import RejectedError, RejectReason, StoreError
 from p2pcommons.model.contribution import Contribution, Grant, verify
+from p2pcommons.node.turns import ROWS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-GROUP_ROWS_MAX = 450
-"""Rows in one transaction: 35 to 50 ms during which others wait."""
 FREE_BYTES_MIN = 100_000_000
 """Others must not fill the disk on which this person still wants to write."""
 GRANTS_MAX = 100_000
@@ -83,11 +82,23 @@ class _Passage:
     source: str
     contributions: tuple[Contribution, ...] = ()
     rejected: RejectReason | None = None
+    written: int = 0
+    """So many of `contributions` were handed to the store."""
     new: list[bytes] = field(default_factory=list[bytes])
     declined: list[bytes] = field(default_factory=list[bytes])
     bodies: int = 0
     error: Exception | None = None
     done: trio.Event = field(default_factory=trio.Event)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether nothing of it waits for the writer any more."""
+        return self.written == len(self.contributions)
+
+    def take(self, count: int) -> Sequence[Contribution]:
+        """Return the next contributions for the writer, at most `count`."""
+        start, self.written = self.written, min(self.written + count, len(self.contributions))
+        return self.contributions[start : self.written]
 
     def taken(self) -> Taken:
         """Return what became of it. Raises what the store raised."""
@@ -107,12 +118,15 @@ class Ingest:
         now: Callable[[], int],
         free_bytes_min: int = FREE_BYTES_MIN,
         admission: Admission | None = None,
+        rows_max: Callable[[], int] = lambda: ROWS_MAX,
     ) -> None:
+        """`rows_max` says how many rows the next transaction may have."""
         self._storage = storage
         self._lanes = storage.lanes
         self._now = now
         self._free_bytes_min = free_bytes_min
         self._admission = admission or Everything()
+        self._rows_max = rows_max
         self._grants: set[Grant] = set()
         self._waiting: deque[_Passage] = deque()
         """Verified, in the order in which the writer takes them."""
@@ -161,47 +175,61 @@ class Ingest:
     # --- where the writer is -----------------------------------------------------------------
 
     def _write_waiting(self, store: Store) -> None:
-        """Write everything that waits, up to a transaction's worth of rows at a time.
+        """Write as much of what waits as one transaction takes, and come again for the rest.
 
-        Called once for each passage; one that an earlier call took along is not there any more.
+        Called at least once for each passage; one that an earlier call took along is not there
+        any more.
         """
         if not self._waiting:
             return
-        group = [self._waiting.popleft()]
-        rows = len(group[0].contributions)
-        while self._waiting and self._waiting[0].source == group[0].source:
-            rows += len(self._waiting[0].contributions)
-            if rows > GROUP_ROWS_MAX:
-                break
-            group.append(self._waiting.popleft())
+        touched, rows = self._next_rows()
         try:
-            self._write(store, group)
+            _check_room(self._storage.path, self._free_bytes_min)
+            self._write(store, rows)
         except Exception as error:  # noqa: BLE001  a thread's top: raised where it was asked
-            for passage in group:
+            for passage in touched:
                 passage.error = error
-        for passage in group:
-            self._lanes.answer(lambda passage=passage: self._finish(passage))
+            if self._waiting and self._waiting[0] is touched[-1]:
+                self._waiting.popleft()
+        for passage in touched:
+            if passage.error is not None or passage.is_written:
+                self._lanes.answer(lambda passage=passage: self._finish(passage))
+        if self._waiting:
+            self._lanes.write(self._write_waiting)
 
-    def _write(self, store: Store, group: Sequence[_Passage]) -> None:
-        _check_room(self._storage.path, self._free_bytes_min)
-        source = group[0].source
-        offered = [(passage, each) for passage in group for each in passage.contributions]
-        for start in range(0, len(offered), GROUP_ROWS_MAX):
-            part = offered[start : start + GROUP_ROWS_MAX]
-            admitted = self._admission.admit(store, [each for _, each in part], source)
-            result = store.ingest(admitted, received_at=self._now(), source=source)
-            admitted_ids = {each.id for each in admitted}
-            new, filled = set(result.new), set(result.filled)
-            for passage, each in part:
-                if each.id not in admitted_ids:
-                    passage.declined.append(each.id)
-                elif each.id in new:
-                    new.discard(each.id)
-                    passage.new.append(each.id)
-                    passage.bodies += each.body is not None
-                elif each.id in filled:
-                    filled.discard(each.id)
-                    passage.bodies += 1
+    def _next_rows(self) -> tuple[list[_Passage], list[tuple[_Passage, Contribution]]]:
+        """Return whose turn it is, of one source, and their rows for one transaction."""
+        rows_max = self._rows_max()
+        touched: list[_Passage] = []
+        rows: list[tuple[_Passage, Contribution]] = []
+        source = self._waiting[0].source
+        while self._waiting and len(rows) < rows_max and self._waiting[0].source == source:
+            passage = self._waiting[0]
+            part = passage.take(rows_max - len(rows))
+            rows += [(passage, each) for each in part]
+            touched.append(passage)
+            if passage.is_written:
+                self._waiting.popleft()
+        return touched, rows
+
+    def _write(self, store: Store, rows: Sequence[tuple[_Passage, Contribution]]) -> None:
+        if not rows:
+            return
+        source = rows[0][0].source
+        admitted = self._admission.admit(store, [each for _, each in rows], source)
+        result = store.ingest(admitted, received_at=self._now(), source=source)
+        admitted_ids = {each.id for each in admitted}
+        new, filled = set(result.new), set(result.filled)
+        for passage, each in rows:
+            if each.id not in admitted_ids:
+                passage.declined.append(each.id)
+            elif each.id in new:
+                new.discard(each.id)
+                passage.new.append(each.id)
+                passage.bodies += each.body is not None
+            elif each.id in filled:
+                filled.discard(each.id)
+                passage.bodies += 1
 
     # --- on the event loop -------------------------------------------------------------------
 

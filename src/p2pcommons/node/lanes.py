@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from p2pcommons.errors import StoreError
+    from p2pcommons.node.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +63,10 @@ class ThreadLanes:
     through the event loop.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, turns: Turns | None = None) -> None:
+        """`turns` lets people's own writes go first."""
         self._path = path
+        self._turns = turns
         self._verifying: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._writing: queue.SimpleQueue[Callable[[Store], None] | None] = queue.SimpleQueue()
         self._reading: queue.SimpleQueue[Callable[[Store], None] | None] = queue.SimpleQueue()
@@ -73,8 +76,10 @@ class ThreadLanes:
     async def open(self) -> None:
         """Open both stores, then start; the writer first, since it may have to migrate."""
         self._token = trio.lowlevel.current_trio_token()
-        for name, work in (("store-writer", self._writing), ("store-reader", self._reading)):
-            await self._open_store(name, work)
+        if self._turns is not None:
+            self._turns.open()
+        await self._open_store("store-writer", self._writing, self._turns)
+        await self._open_store("store-reader", self._reading)
         for number in range(VERIFIERS):
             self._start(f"verifier-{number}", self._verify_all)
 
@@ -91,6 +96,8 @@ class ThreadLanes:
             self._reading.put(None)
             for thread in self._threads:
                 await trio.to_thread.run_sync(thread.join)
+        if self._turns is not None:
+            self._turns.close()
 
     def verify(self, work: Callable[[], None]) -> None:
         """Queue for whichever verifier is free first."""
@@ -113,11 +120,14 @@ class ThreadLanes:
             log.debug("nobody waits for an answer any more")
 
     async def _open_store(
-        self, name: str, work: queue.SimpleQueue[Callable[[Store], None] | None]
+        self,
+        name: str,
+        work: queue.SimpleQueue[Callable[[Store], None] | None],
+        turns: Turns | None = None,
     ) -> None:
         opened = trio.Event()
         failed: list[StoreError] = []
-        self._start(name, lambda: self._work_with_store(work, opened, failed))
+        self._start(name, lambda: self._work_with_store(work, turns, opened, failed))
         await opened.wait()
         if failed:
             raise failed[0]
@@ -130,6 +140,7 @@ class ThreadLanes:
     def _work_with_store(
         self,
         queued: queue.SimpleQueue[Callable[[Store], None] | None],
+        turns: Turns | None,
         opened: trio.Event,
         failed: list[StoreError],
     ) -> None:
@@ -144,6 +155,8 @@ class ThreadLanes:
         self.answer(opened.set)
         with store:
             while (work := queued.get()) is not None:
+                if turns is not None:
+                    turns.give_way()
                 work(store)
 
     def _verify_all(self) -> None:

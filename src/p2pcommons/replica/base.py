@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from p2pcommons.control import WriteTurn
 from p2pcommons.errors import ErrorCode, UserError
 from p2pcommons.replica import identity as identities
 from p2pcommons.replica.identity import Identity
@@ -29,13 +30,17 @@ class ReplicaBase:
         self._clock = clock
         self._opened: Store | None = None
         self._signer: Signer | None = None
+        self.on_migration: Callable[[int, int], None] | None = None
+        """Told how many rows are done, of how many, while an older store is brought up to date."""
 
     @property
     def store(self) -> Store:
         """The store, opened and migrated at first use. Raises StoreError."""
         if self._opened is None:
             self.paths.make()
-            self._opened = Store.open(self.paths.replica_db)
+            self._opened = Store.open(
+                self.paths.replica_db, progress=self.on_migration, turn=WriteTurn(self.paths)
+            )
         return self._opened
 
     def now(self) -> int:

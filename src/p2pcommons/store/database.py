@@ -14,7 +14,7 @@ import time
 from array import array
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from p2pcommons.errors import ReadGivenUpError, StoreError
 from p2pcommons.store.schema import APPLICATION_ID, MIGRATIONS
@@ -28,14 +28,18 @@ if TYPE_CHECKING:
 RETRY_SECONDS = 0.0007
 """Between two tries for the write lock: a writer with no gaps leaves only moments."""
 
+ASK_AGAIN_SECONDS = 0.1
+"""As long as a node waits for a person who asked; perhaps another one was quicker."""
+
 WAIT_SECONDS = 10.0
 """As long as a writer waits for another process before it gives up."""
 
 READ_WAIT_MS = 5_000
 """Whoever opens or reads waits only while another process recovers or removes the log."""
 
-WAL_PAGES = 1_000
-"""A durable commit pays for the pages others left in the log; larger logs made it slower."""
+WAL_PAGES = 2_000
+"""A durable commit pays for the pages others left in the log; larger logs made it slower, smaller
+ones the taking in of many."""
 
 CACHE_KIB = 16_384
 
@@ -46,6 +50,18 @@ _WRITE_LOCK_BYTE = 120
 """Where the WAL index file is locked by its one writer (SQLite, "WAL-mode file format")."""
 
 Row = tuple[Any, ...]
+
+
+class Turn(Protocol):
+    """How a person's writer asks a node that writes much to let it go first."""
+
+    def ask(self) -> None:
+        """Say that a write waits for the lock."""
+        ...
+
+    def done(self) -> None:
+        """Say that this write is over."""
+        ...
 
 
 class Database:
@@ -59,6 +75,7 @@ class Database:
         migrations: Sequence[Migration] = MIGRATIONS,
         wait_seconds: float = WAIT_SECONDS,
         progress: Progress | None = None,
+        turn: Turn | None = None,
     ) -> None:
         self.path = path
         self.read_only = read_only
@@ -66,6 +83,8 @@ class Database:
         self._writer: sqlite3.Connection | None = None
         self._durable: bool | None = None
         self._progress = progress or _unseen
+        self._turn = turn
+        self._asked_at: float | None = None
         with self.translated():
             self._reader = self._open(migrations)
         self._places = Places(path)
@@ -152,7 +171,7 @@ class Database:
         """
         if self.read_only:
             raise StoreError(f"{self.path} was opened for reading only", str(self.path))
-        with self.translated():
+        with self.translated(), self._in_turn():
             connection = self._writer or self._open_writer()
             if self._durable is not durable:
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -167,6 +186,16 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _in_turn(self) -> Generator[None]:
+        """Say that a write is over, whatever came of it, if it had to ask for its turn."""
+        try:
+            yield
+        finally:
+            if self._asked_at is not None and self._turn is not None:
+                self._turn.done()
+            self._asked_at = None
 
     @contextmanager
     def translated(self) -> Generator[None]:
@@ -283,11 +312,20 @@ class Database:
             try:
                 connection.execute(statement).fetchall()
             except sqlite3.OperationalError as error:
-                if not _is_busy(error) or time.monotonic() > deadline:
+                now = time.monotonic()
+                if not _is_busy(error) or now > deadline:
                     raise
+                self._ask_for_turn(now)
                 time.sleep(RETRY_SECONDS)
             else:
                 return
+
+    def _ask_for_turn(self, now: float) -> None:
+        """Ask whoever writes much to let this writer go first; again while it does not."""
+        again = self._asked_at is None or now - self._asked_at > ASK_AGAIN_SECONDS
+        if self._turn is not None and again:
+            self._asked_at = now
+            self._turn.ask()
 
     def _lock_holder(self) -> str:
         """Name the process that holds the write lock, as well as this system tells."""

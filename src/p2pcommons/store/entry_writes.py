@@ -109,6 +109,11 @@ def _write_tag_counts(
     for change in changes:
         before = _listed_tags(change.before, change.tags_before)
         after = _listed_tags(change.after, change.tags_after)
+        if not before:
+            for number in interner.tags(connection, after).values():
+                new.append((number, change.rowid))
+                counts[change.commons, number] += 1
+            continue
         if before == after:
             continue
         numbers = interner.tags(connection, before ^ after)

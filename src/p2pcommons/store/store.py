@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from p2pcommons.model.contribution import Contribution
+    from p2pcommons.store.database import Turn
     from p2pcommons.store.migrations import Progress
 
 
@@ -43,13 +44,21 @@ class Store(
     """A replica on disk."""
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False, progress: Progress | None = None) -> Self:
+    def open(
+        cls,
+        path: Path,
+        *,
+        read_only: bool = False,
+        progress: Progress | None = None,
+        turn: Turn | None = None,
+    ) -> Self:
         """Open the store at `path`, made and brought to the newest schema where needed.
 
-        `progress` is told how far that is, in rows, when it takes long. Raises StoreError naming
-        the path: not a store, a newer schema, no permission, damage.
+        `progress` is told how far that is, in rows, when it takes long; `turn` is asked when this
+        writer finds the store locked. Raises StoreError naming the path: not a store, a newer
+        schema, no permission, damage.
         """
-        return cls(Database(path, read_only=read_only, progress=progress))
+        return cls(Database(path, read_only=read_only, progress=progress, turn=turn))
 
     def __enter__(self) -> Self:
         return self
