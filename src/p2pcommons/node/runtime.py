@@ -24,11 +24,13 @@ from p2pcommons.node.commands import ControlServer
 from p2pcommons.node.context import NodeContext, wall_clock
 from p2pcommons.node.engine import Engine
 from p2pcommons.node.ingesting import Ingest
+from p2pcommons.node.lanes import ThreadLanes
 from p2pcommons.node.lock import single_node
 from p2pcommons.node.network import Network
 from p2pcommons.node.sets import Sets
 from p2pcommons.node.status import exchanges_of, read_commons, status_of
 from p2pcommons.node.storage import Storage
+from p2pcommons.node.turns import Turns
 from p2pcommons.peerkey import load_peer_seed, peer_id_of
 
 if TYPE_CHECKING:
@@ -106,12 +108,13 @@ class Runtime:
         """Start everything in order, serve, and stop everything in the reverse order."""
         seed = load_peer_seed(self._paths)
         self._peer_id = peer_id_of(seed)
-        storage = Storage(self._paths.replica_db)
+        turns = Turns(self._paths.turn_socket())
+        storage = Storage(self._paths.replica_db, ThreadLanes(self._paths.replica_db, turns))
         await storage.open()
         strangers = StrangersPool(
             lambda: pool_limits(self._config, self._paths.data_dir), wall_clock
         )
-        ingest = Ingest(storage, wall_clock, admission=strangers)
+        ingest = Ingest(storage, wall_clock, admission=strangers, rows_max=turns.rows_max)
         self._context = NodeContext(
             self._paths,
             self._config,
