@@ -24,6 +24,7 @@ GROUPS = {
     "commons": {"create", "list", "leave"},
     "node": {"run", "start", "stop", "status"},
     "peers": {"add", "remove"},
+    "people": {"list", "keep", "let"},
 }
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ENTRY = {
     "id", "commons", "title", "url", "form", "author", "name", "tags", "claimed_at",
-    "received_at", "versions", "heads", "withdrawn",
+    "received_at", "versions", "heads", "withdrawn", "not_kept",
 }  # fmt: skip
 SHOWN = ENTRY | {"text", "language", "licence", "excerpt", "dated", "taggers", "holders"}
 SHOWN |= {"withdrawals", "attachments"}

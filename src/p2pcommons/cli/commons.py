@@ -74,25 +74,30 @@ def create(invocation: Invocation, title: str, purpose: str, licence: str) -> Re
 @click.option("--left", is_flag=True, help="Also those that were left and not deleted.")
 @click.pass_obj
 def list_commons(invocation: Invocation, left: bool) -> Reply:
-    """List the commons on this machine."""
+    """List the commons on this machine, with their size on disk."""
+    from p2pcommons.replica import size_said
+
     with invocation.open_as_person() as replica:
         rows = replica.commons(left=left)
+        sizes = {row.id: replica.bytes_used(row.id) for row in rows}
     lines = table(
         [
             (
                 short(row.id),
                 count(row.entries, "entry", "entries"),
+                size_said(sizes[row.id]),
                 ("left: " if row.left_at is not None else "") + title_of(row),
             )
             for row in rows
         ],
         width=width_columns(),
-        right=(1,),
+        right=(1, 2),
     )
     steps = (
         () if rows else ("none yet: p2pcommons commons create TITLE, or p2pcommons join INVITE",)
     )
-    return Reply({"items": [commons_fields(row) for row in rows]}, lines, steps)
+    items = [{**commons_fields(row), "bytes": sizes[row.id]} for row in rows]
+    return Reply({"items": items}, lines, steps)
 
 
 @commons.command(

@@ -33,6 +33,7 @@ def entry_fields(row: EntryRow) -> dict[str, object]:
         "versions": row.versions,
         "heads": row.heads,
         "withdrawn": row.withdrawn,
+        "not_kept": row.not_kept,
     }
 
 
@@ -80,6 +81,8 @@ def list_lines(rows: Iterable[EntryRow], now: int, width: int) -> list[str]:
 
 def title_line(row: EntryRow | VersionRow) -> str:
     """Return a title, or what stands in its place while the text has not arrived."""
+    if row.not_kept:
+        return f"{row.title}  (text not kept here)" if row.title else "(text not kept here)"
     if row.missing:
         return "(text not received yet)"
     return row.title or ("(withdrawn)" if row.withdrawn else "(no title)")
@@ -114,6 +117,7 @@ def _version_fields(version: VersionRow) -> dict[str, object]:
         "parents": [parent.hex() for parent in version.parents],
         "head": version.is_head,
         "withdrawn": version.withdrawn,
+        "not_kept": version.not_kept,
         "title": version.title,
         "text": version.text,
         "url": version.url,

@@ -77,6 +77,15 @@ SECTIONS = {
         "sync": (f"{_HERE}.syncing", "sync"),
         "digest": (f"{_HERE}.syncing", "digest"),
     },
+    "Room": {
+        "budget": (f"{_HERE}.space", "budget"),
+        "pin": (f"{_HERE}.space", "pin"),
+        "unpin": (f"{_HERE}.space", "unpin"),
+        "remove": (f"{_HERE}.space", "remove"),
+        "restore": (f"{_HERE}.space", "restore"),
+        "people": (f"{_HERE}.people", "people"),
+        "compact": (f"{_HERE}.space", "compact"),
+    },
     "Look after it": {
         "doctor": (f"{_HERE}.places", "doctor"),
         "paths": (f"{_HERE}.places", "paths"),

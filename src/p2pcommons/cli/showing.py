@@ -109,6 +109,8 @@ def _heads(detail: EntryDetail) -> list[VersionRow]:
 
 def _text(version: VersionRow, width: int) -> list[str]:
     """Return a version's whole text; lines that are too long for a terminal are wrapped."""
+    if version.not_kept:
+        return [f"(the text is not kept here; p2pcommons restore {short(version.id)} fetches it)"]
     if version.missing:
         return ["(the text has not been received yet)"]
     lines = (version.text or "").splitlines()
@@ -154,7 +156,7 @@ def _marks(version: VersionRow) -> str:
     if version.withdrawn:
         words.append("withdrawn")
     if version.missing:
-        words.append("text not received")
+        words.append("text not kept here" if version.not_kept else "text not received")
     return ", ".join(words)
 
 

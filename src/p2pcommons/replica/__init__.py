@@ -16,11 +16,14 @@ from p2pcommons.replica.records import (
     Selection,
 )
 from p2pcommons.replica.replica import Replica, open_replica
+from p2pcommons.replica.sizes import parse_size, size_said
+from p2pcommons.replica.space import Compacted
 
 __all__ = [
     "Added",
     "Attachment",
     "Check",
+    "Compacted",
     "Draft",
     "Edited",
     "Identity",
@@ -31,4 +34,6 @@ __all__ = [
     "Selection",
     "examine_unopened",
     "open_replica",
+    "parse_size",
+    "size_said",
 ]

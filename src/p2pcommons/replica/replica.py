@@ -5,8 +5,8 @@
         replica.add_entry(garden.id, title="Compost", text="Turn it weekly.", tags=["soil"])
 
 The parts are stacked by concern: `base` (keys, settings, store), `writing`, `commons`, `reading`,
-`drafts`, `transfer` (files in and out), `peers`, `attachments`. All of them work with the network
-off.
+`drafts`, `transfer` (files in and out), `peers`, `attachments`, `space`. All of them work with the
+network off.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from p2pcommons.config import Config
 from p2pcommons.paths import Paths, find_paths
 from p2pcommons.replica.attachments import Attachments
 from p2pcommons.replica.checks import examine
+from p2pcommons.replica.space import Space
 
 if TYPE_CHECKING:
     import os
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from p2pcommons.replica.records import Check
 
 
-class Replica(Attachments):
+class Replica(Attachments, Space):
     """One person's replica. Belongs to the thread that opened it."""
 
     def __enter__(self) -> Self:
