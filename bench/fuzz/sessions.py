@@ -1,0 +1,409 @@
+"""Whole sessions: a node in memory, after a valid greeting, gets frames that nobody honest sends.
+
+A case is a byte of circumstances and then steps: frames, answers of the store, time, the end of
+the stream. Nonces and chance are fixed, so that honest conversations can be recorded as seeds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import zlib
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from frames import frame_pool, mutate_frame
+from memory_node import COMMONS, FOUNDING, NOW_S, MemoryNode, entries
+from negentropy_messages import mutate as mutate_negentropy
+from negentropy_messages import read as read_negentropy
+from target import Target, must, scratch
+
+from p2pcommons.errors import RejectedError
+from p2pcommons.model.contribution import envelope_to_array
+from p2pcommons.protocol import events as ev
+from p2pcommons.protocol import messages as ms
+from p2pcommons.protocol.limits import (
+    CHANNELS_OPEN_MAX,
+    FRAME_BYTES_MAX,
+    WANTS_IN_FLIGHT_MAX,
+    SessionLimits,
+)
+from p2pcommons.protocol.negentropy import split_ids
+from p2pcommons.protocol.session import Session, blinded_commons
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OUR_NONCE, THEIR_NONCE = b"\x01" * 32, b"\x02" * 32
+OPENER, AUTOMATIC, BLUNT, FULL_CHECK, TIGHT = 0x80, 0x40, 0x20, 0x10, 0x08
+"""Bits of the first byte; the lower three say what the node holds."""
+FRAME, WORK, WORK_ALL, TICK, LONG_TICK, ENDED, ARRIVED, REFUSE = range(8)
+EFFECTS_MAX = 600
+"""Of one event. The most is an inbox of 64 messages that is taken at once."""
+EVENT_BYTES_MAX = 16 * 1024 * 1024
+STEPS_MAX = 40
+WORK_MAX = 2_000
+TWICE_SHARE = 16
+
+Step = tuple[int, bytes]
+
+
+def make_target() -> Target:
+    """Return the target."""
+    recorded = seeds()
+    pool = session_pool()
+    spare = [step for seed in recorded for step in parse(seed)[1] if step[0] == FRAME]
+
+    def mutate(data: bytes, chance: random.Random) -> bytes:
+        return mutate_script(data, chance, pool, spare)
+
+    return Target("sessions", recorded, mutate, check, blind=0.05, bytes_max=12_000)
+
+
+# --- scripts ------------------------------------------------------------------------------------
+
+
+def parse(data: bytes) -> tuple[int, list[Step]]:
+    """Return the circumstances and the steps; every bytes are a script."""
+    steps: list[Step] = []
+    at = 1
+    while at < len(data) and len(steps) < STEPS_MAX:
+        operation = data[at] % 8
+        at += 1
+        content = b""
+        if operation == FRAME:
+            size = int.from_bytes(data[at : at + 3], "big")
+            content = data[at + 3 : at + 3 + size]
+            at += 3 + size
+        elif operation == ARRIVED:
+            content = data[at : at + 1]
+            at += 1
+        steps.append((operation, content))
+    return (data[0] if data else 0), steps
+
+
+def script(first: int, steps: Sequence[Step]) -> bytes:
+    """Return the bytes of a script."""
+    made = bytearray([first])
+    for operation, content in steps:
+        made.append(operation)
+        if operation == FRAME:
+            made += len(content).to_bytes(3, "big")
+        made += content
+    return bytes(made)
+
+
+def mutate_script(
+    data: bytes, chance: random.Random, pool: list[object], spare: Sequence[Step]
+) -> bytes:
+    """Change one to four steps, mostly inside of a frame."""
+    first, steps = parse(data)
+    if chance.random() < 0.1:
+        first ^= 1 << chance.randrange(8)
+    for _ in range(chance.choice((1, 1, 2, 4))):
+        at = chance.randrange(len(steps) + 1)
+        match chance.randrange(9):
+            case 0 if steps:
+                del steps[at : at + chance.choice((1, 1, 3))]
+            case 1 if steps:
+                steps[at:at] = [steps[at - 1]] * chance.choice((1, 1, 4, 70))
+            case 2:
+                content = bytes([chance.randrange(256)])
+                other = chance.randrange(1, 8)
+                steps.insert(at, (other, content if other == ARRIVED else b""))
+            case 3:
+                steps.insert(at, chance.choice(spare))
+            case 4:
+                steps.insert(at, (FRAME, made_frame(chance, pool)))
+            case _ if steps:
+                frames = [index for index, step in enumerate(steps) if step[0] == FRAME]
+                if frames:
+                    chosen = chance.choice(frames)
+                    steps[chosen] = (FRAME, changed_frame(steps[chosen][1], chance, pool))
+            case _:
+                pass
+    return script(first, steps[:STEPS_MAX])
+
+
+def changed_frame(frame: bytes, chance: random.Random, pool: list[object]) -> bytes:
+    """Return a frame with one place changed; a Negentropy message inside of it by its own rules."""
+    try:
+        message = ms.decode_message(frame)
+    except RejectedError:
+        message = None
+    if isinstance(message, ms.Neg) and chance.random() < 0.7:
+        changed = mutate_negentropy(b"\x03" + message.data, chance)[1:]
+        return ms.encode_message(ms.Neg(message.channel, changed))
+    return mutate_frame(frame, chance, pool) or scratch(frame, chance)
+
+
+def made_frame(chance: random.Random, pool: list[object]) -> bytes:
+    """Return a message that is well-formed and says something the other side did not expect."""
+    channel = chance.choice((0, 0, 0, 1, 1, 2, 3, 255))
+    ids = tuple(
+        one for one in chance.choices(pool, k=6) if isinstance(one, bytes) and len(one) == 32
+    )
+    ids *= chance.choice((1, 1, 0, 40, 700))
+    commons = chance.choice(COMMONS)
+    parts: tuple[ms.Message, ...] = (
+        ms.Open(channel, commons, chance.choice((0, 0, NOW_S - 300, 2**32 - 1))),
+        ms.Open(channel, commons, 0, {"tag": ["rye"]}),
+        ms.Want(channel, ids[:4_096], chance.choice((65_536, 10)), chance.choice((0, 1, 5, 40))),
+        ms.Have(channel, ids[:4_096]),
+        ms.Absent(channel, ids[:8]),
+        ms.Bodies(channel, ids[:900]),
+        ms.Neg(channel, b"\x61"),
+        ms.Neg(channel, b"\x61\x00\x00\x02\x00"),
+        ms.Done(channel, len(ids), bytes(chance.choice((16, 32))), 3, 0),
+        ms.Unsupported(channel, "scope"),
+        ms.Put(channel, tuple(one.envelope() for one in chance.sample(entries(), 3))),
+    )
+    return ms.encode_message(chance.choice(parts))
+
+
+def session_pool() -> list[object]:
+    """Values that mean something to the node."""
+    pool = frame_pool()
+    for item in (*entries(), *FOUNDING):
+        pool += [item.id, item.id, item.id, envelope_to_array(item.envelope())]
+    return pool
+
+
+# --- seeds --------------------------------------------------------------------------------------
+
+
+def seeds() -> list[bytes]:
+    """Honest conversations as either side hears them, with the store answering at once or late."""
+    found: list[bytes] = []
+    for ours in range(6):
+        for theirs in range(6):
+            for is_opener in (True, False):
+                first = ours | (OPENER if is_opener else 0)
+                heard = conversation(first, theirs)
+                steps = [(FRAME, frame) for frame in heard]
+                found.append(script(first | AUTOMATIC, steps))
+                if theirs == 0:
+                    late = [part for step in steps for part in (step, (WORK, b""))]
+                    found.append(script(first, [*late, (WORK_ALL, b""), (ENDED, b"")]))
+    return found
+
+
+def conversation(first: int, theirs: int) -> list[bytes]:
+    """Return the frames that the node hears from an honest peer after the greeting."""
+    near = Subject(first | AUTOMATIC)
+    far = Subject((theirs | AUTOMATIC) ^ (OPENER ^ first & OPENER), THEIR_NONCE)
+    near.handle(ev.Started())
+    far.handle(ev.Started())
+    heard: list[bytes] = []
+    while near.sent or far.sent:
+        while near.sent:
+            far.take_frame(near.sent.pop(0))
+        if far.sent:
+            heard.append(far.sent.pop(0))
+            near.take_frame(heard[-1])
+    must(near.has_ended or far.has_ended or heard, "honest nodes had nothing to say")
+    return heard[2:]
+
+
+# --- the subject and what is watched about it ---------------------------------------------------
+
+
+class Subject:
+    """A session with a node behind it. Every effect is held against what may be."""
+
+    def __init__(self, first: int, nonce: bytes = OUR_NONCE) -> None:
+        self.node = MemoryNode(first & 7)
+        self.is_opener = bool(first & OPENER)
+        self.is_automatic = bool(first & AUTOMATIC)
+        self.sent: list[bytes] = []
+        self.todo: list[ev.Effect] = []
+        self.trace = hashlib.sha256()
+        self.reason = "goes on"
+        self.has_ended = False
+        self._now_ms = 0
+        self._wanted: dict[bytes, int] = {}
+        self._wants: list[set[bytes]] = []
+        self.stream_ended = False
+        self.begun: Counter[bytes] = Counter()
+        """Exchanges begun and not over, by commons."""
+        limits = SessionLimits(bytes_max=40_000, want_ids_max=8) if first & TIGHT else None
+        self.session = Session(
+            is_opener=self.is_opener,
+            commons=COMMONS,
+            nonce=nonce,
+            now_s=NOW_S,
+            jitter=random.Random(3).randrange if self.is_opener else None,
+            full_check=bool(first & FULL_CHECK),
+            limits=limits,
+        )
+
+    def greet(self) -> None:
+        """Begin, and hear the valid greeting of a peer that knows the same commons."""
+        nonces = OUR_NONCE + THEIR_NONCE if self.is_opener else THEIR_NONCE + OUR_NONCE
+        blinded = sorted(blinded_commons(nonces, one) for one in COMMONS)
+        self.handle(ev.Started())
+        self.take_frame(ms.encode_message(ms.Hello(THEIR_NONCE, NOW_S + 1)))
+        self.take_frame(ms.encode_message(ms.Commons(tuple(blinded))))
+
+    def step(self, step: Step) -> None:
+        """Carry out one step of a script."""
+        operation, content = step
+        match operation:
+            case 0:
+                self.take_frame(content)
+            case 1:
+                self.work()
+            case 2:
+                self.work_all()
+            case 3 | 4:
+                self._now_ms += 1_000 if operation == TICK else 61_000
+                self.handle(ev.Tick())
+            case 5:
+                self.handle(ev.StreamEnded())
+            case 6:
+                at = content[0] if content else 0
+                item = entries()[at % len(entries())]
+                self.handle(ev.Arrived(item.commons, (item.id,)))
+            case _:
+                self.work(refuses=True)
+
+    def take_frame(self, frame: bytes) -> None:
+        """Hear a frame."""
+        self.handle(ev.FrameReceived(frame))
+        if self.is_automatic:
+            self.work_all()
+
+    def work_all(self) -> None:
+        """Answer everything that waits for the store."""
+        for _ in range(WORK_MAX):
+            if not self.work():
+                return
+        raise AssertionError("the store is never done")
+
+    def work(self, *, refuses: bool = False) -> bool:
+        """Answer what has waited longest for the store; False if nothing has."""
+        if not self.todo:
+            return False
+        match self.todo.pop(0):
+            case ev.LoadSnapshot(commons):
+                state = None if refuses else self.node.state(commons)
+                if state is not None and not self.stream_ended and not self.has_ended:
+                    self.begun[commons] += 1
+                self.handle(ev.SnapshotLoaded(commons, state))
+            case ev.LoadEnvelopes() as effect:
+                self.handle(ev.Loaded(effect.request, {} if refuses else self.node.load(effect)))
+            case ev.IngestEnvelopes() as effect:
+                self.handle(self.node.ingest(effect, refuses=refuses))
+            case ev.Compute() as effect:
+                self.handle(effect.run())
+            case other:
+                raise AssertionError(other)
+        return True
+
+    def handle(self, event: ev.Event) -> None:
+        """Hand an event on, and look at everything that comes of it."""
+        had_ended = self.has_ended
+        self.stream_ended |= isinstance(event, ev.StreamEnded)
+        effects = self.session.handle(event, self._now_ms)
+        must(not (had_ended and effects), "effects after the end")
+        must(len(effects) <= EFFECTS_MAX, f"{len(effects)} effects of one event")
+        size = sum(len(effect.data) for effect in effects if isinstance(effect, ev.SendFrame))
+        must(size <= EVENT_BYTES_MAX, f"{size} bytes of one event")
+        for effect in effects:
+            must(not self.has_ended, "an effect after SessionEnded")
+            self._watch(effect)
+        must(self.session.has_ended == self.has_ended, "ended without saying so")
+
+    def _watch(self, effect: ev.Effect) -> None:
+        match effect:
+            case ev.SendFrame(data):
+                self._watch_frame(data)
+                self.sent.append(data)
+                self.trace.update(data)
+            case ev.LoadSnapshot(commons):
+                must(commons in COMMONS, "an unknown commons")
+                self.todo.append(effect)
+            case ev.LoadEnvelopes() | ev.Compute():
+                waiting = [one for one in self.todo if isinstance(one, type(effect))]
+                must(len(waiting) < CHANNELS_OPEN_MAX, "too much loaded or computed at once")
+                self.todo.append(effect)
+            case ev.IngestEnvelopes():
+                for envelope in effect.envelopes:
+                    self._settle(hashlib.sha256(envelope.header).digest())
+                self.todo.append(effect)
+            case ev.CommonsDone(commons):
+                self.begun[commons] -= 1
+                must(self.begun[commons] >= 0, "a commons that ended more often than it began")
+            case ev.PeerFault(reason):
+                self.reason = reason.name
+            case ev.SessionEnded(reason):
+                self.has_ended = True
+                self.reason = self.reason if self.reason != "goes on" else reason.name
+            case _:
+                pass
+        if not isinstance(effect, ev.SendFrame):
+            self.trace.update(type(effect).__name__.encode())
+
+    def _watch_frame(self, frame: bytes) -> None:
+        must(len(frame) <= FRAME_BYTES_MAX, "a frame too large")
+        message = ms.decode_message(frame)
+        match message:
+            case ms.Have(ids=ids):
+                must(set(ids) <= self.node.all_ids(), "announces what it does not hold")
+            case ms.Put(envelopes=envelopes):
+                must(envelopes, "an empty put")
+                told = {hashlib.sha256(envelope.header).digest() for envelope in envelopes}
+                must(told <= self.node.all_ids(), "gives what it does not hold")
+            case ms.Neg(data=data):
+                lists = [part for part in read_negentropy(data) if part.mode == 2]
+                told = {one for part in lists for one in split_ids(part.content)}
+                must(told <= self.node.all_ids(), "names what it does not hold")
+            case ms.Want(ids=ids) | ms.Bodies(ids=ids) if ids:
+                must(len(set(ids)) == len(ids), "wants the same twice in one want")
+                self._wants.append(set(ids))
+                for one in ids:
+                    self._wanted[one] = self._wanted.get(one, 0) + 1
+                must(len(self._wants) <= WANTS_IN_FLIGHT_MAX + self._given_up(), "too many wants")
+            case _:
+                pass
+
+    def _settle(self, identifier: bytes) -> None:
+        must(self._wanted.get(identifier, 0) > 0, "stores what was not wanted")
+        self._wanted[identifier] -= 1
+        for want in self._wants:
+            if identifier in want:
+                want.discard(identifier)
+                break
+        self._wants = [want for want in self._wants if want]
+
+    def _given_up(self) -> int:
+        """Wants that `absent` may have settled: they are not watched one by one."""
+        return sum(1 for want in self._wants if want & self.node.refused)
+
+
+def check(data: bytes) -> str:
+    """Return how the session stands at the end of a script."""
+    verdict, trace = run(data)
+    if zlib.crc32(data) % TWICE_SHARE == 0:
+        must(run(data) == (verdict, trace), "the second run differs")
+    return verdict
+
+
+def run(data: bytes) -> tuple[str, bytes]:
+    """Play a script; return the outcome and a hash of everything the session did."""
+    first, steps = parse(data)
+    subject = Subject(first)
+    if first & BLUNT:
+        subject.handle(ev.Started())
+    else:
+        subject.greet()
+    for step in steps:
+        if step[0] == FRAME:
+            subject.node.note_absent(step[1])
+        subject.step(step)
+    standing = subject.reason
+    subject.handle(ev.StreamEnded())
+    subject.work_all()
+    must(subject.has_ended, "does not end with its stream")
+    must(not any(subject.begun.values()), "a commons without an outcome")
+    return standing, subject.trace.digest()
