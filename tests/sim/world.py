@@ -1,174 +1,184 @@
-"""A world of nodes in memory with real sessions over bad links, replayable from one seed.
+"""A world of nodes that goes on for an hour of its own time, and somebody who sees all of it.
 
-Time is a number in a heap of things to happen. Frames of one stream keep their order and are
-delayed at random, so streams overtake each other; loss is the cut of a stream in the middle.
-Loading and storing take time too. Nothing here looks at a clock or draws from any other chance.
+One seed makes one world: who writes what and when, what the network does to it, who crashes, whose
+clock is wrong and who lies. `World(seed, plan).run()` fails with what was broken, or returns.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
-import random
-from typing import TYPE_CHECKING
+import hashlib
+from dataclasses import dataclass
+from random import Random
 
-from p2pcommons.protocol import events as ev
-from p2pcommons.protocol.limits import FRAME_BYTES_MAX
-from p2pcommons.protocol.session import keeps_own_session
-from tests.protocol.memory import MemoryNode, Side, entry, founding, make_side
+import trio
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from p2pcommons.model.contribution import Contribution
+from p2pcommons.protocol.items import fingerprint_of
 
-COMMONS_COUNT = 2
+from . import virtual_time
+from .checks import check_end, check_on_the_way
+from .liars import LIES, SHOUTS, Liar
+from .network import Net
+from .nodes import SimNode
+from .people import Writer
+from .troubles import plan_troubles
+from .virtual_time import Timeline
+
+CHECK_SECONDS = 600.0
 
 
-class Link:
-    """One session between two nodes under way: two sides and the frames between them."""
+@dataclass(frozen=True)
+class Plan:
+    """What a world is like. The last `calm_minutes` are without trouble, so that all can meet."""
 
-    def __init__(self, world: World, opener: MemoryNode, other: MemoryNode) -> None:
-        self.world = world
-        seed = world.chance.randrange(2**32)
-        self.sides = (
-            make_side(opener, is_opener=True, seed=seed),
-            make_side(other, is_opener=False, seed=seed),
-        )
-        self.cut = False
-        self._clear_ms = [0, 0]
-        for index in (0, 1):
-            self.deliver(index, ev.Started())
+    nodes: int = 8
+    liars: int = 1
+    """At most so many; which lies they tell is drawn, unless `lie` says it."""
+    lie: str = ""
+    minutes: float = 60.0
+    calm_minutes: float = 15.0
+    reconcile_seconds: int = 0
+    """0: drawn."""
+    writes: int = 24
+    commons: int = 2
+    has_troubles: bool = True
 
-    @property
-    def is_over(self) -> bool:
-        return all(side.session.has_ended for side in self.sides)
 
-    def deliver(self, index: int, event: ev.Event) -> None:
-        side = self.sides[index]
-        side.now_ms = self.world.now_ms
-        stored = side.node.held.keys()
-        side.handle(event)
-        if isinstance(event, ev.Ingested) and event.new:
-            self.world.tell_other_sessions(self, side, event.new)
-        assert stored == side.node.held.keys()
-        self._send_on(index)
-        while side.todo:
-            effect = side.todo.popleft()
-            self.world.after(self.world.chance.randrange(1, 30), self._work, index, effect)
-        if side.session.has_ended and not self.cut:
-            self.hang_up()
-
-    def _work(self, index: int, effect: ev.Effect) -> None:
-        node = self.sides[index].node
-        match effect:
-            case ev.LoadSnapshot(commons):
-                self.deliver(index, ev.SnapshotLoaded(commons, node.state(commons)))
-            case ev.LoadEnvelopes():
-                self.deliver(index, node.load(effect))
-            case ev.IngestEnvelopes():
-                self.deliver(index, node.ingest(effect))
-            case _:
-                raise AssertionError(effect)
-
-    def _send_on(self, index: int) -> None:
-        side, world = self.sides[index], self.world
-        while side.outbox:
-            frame = side.outbox.popleft()
-            assert len(frame) <= FRAME_BYTES_MAX
-            if self.cut:
-                continue
-            if world.chance.random() < world.cut_share:
-                self.hang_up()
-                continue
-            arrives = max(world.now_ms + world.chance.randrange(1, 200), self._clear_ms[index])
-            self._clear_ms[index] = arrives
-            world.at(arrives, self._arrive, 1 - index, frame)
-
-    def _arrive(self, index: int, frame: bytes) -> None:
-        self.deliver(index, ev.FrameReceived(frame))
-
-    def hang_up(self) -> None:
-        """End the stream for both sides, after whatever is still on its way to them."""
-        self.cut = True
-        for index in (0, 1):
-            late = max(self._clear_ms[1 - index], self.world.now_ms) + 1
-            self.world.at(late, self.deliver, index, ev.StreamEnded())
+def plan_for(nodes: int, minutes: float) -> Plan:
+    """Return a world of so many nodes; what happens in it grows with their number."""
+    return Plan(
+        nodes=nodes,
+        liars=max(1, nodes // 8),
+        minutes=minutes,
+        calm_minutes=minutes / 4,
+        writes=nodes * 3,
+    )
 
 
 class World:
-    """Nodes, links and time. `cut_share` is the chance of each frame to be the last."""
+    """Nodes, people, network, and the truth about them."""
 
-    def __init__(self, seed: int, nodes: int) -> None:
+    def __init__(self, seed: int, plan: Plan) -> None:
         self.seed = seed
-        self.chance = random.Random(seed)
-        self.now_ms = 0
-        self.cut_share = 0.0
-        self.links: dict[frozenset[str], Link] = {}
-        self.links_made = 0
-        self.faults: list[ev.PeerFault] = []
-        self._heap: list[tuple[int, int, Callable[..., None], tuple[object, ...]]] = []
-        self._serial = itertools.count()
-        self._numbers = itertools.count()
-        self.nodes = [MemoryNode(f"node {number}") for number in range(nodes)]
-        for node in self.nodes:
-            for commons in range(COMMONS_COUNT):
-                node.join(founding(commons).id)
-        for commons in range(COMMONS_COUNT):
-            self.chance.choice(self.nodes).add(founding(commons))
-
-    # --- time ---------------------------------------------------------------------------------
-
-    def at(self, when_ms: int, action: Callable[..., None], *arguments: object) -> None:
-        heapq.heappush(self._heap, (when_ms, next(self._serial), action, arguments))
-
-    def after(self, delay_ms: int, action: Callable[..., None], *arguments: object) -> None:
-        self.at(self.now_ms + delay_ms, action, *arguments)
-
-    def run(self, *, actions_max: int = 200_000) -> None:
-        """Let everything happen that is going to; nothing new begins by itself."""
-        for _ in range(actions_max):
-            if not self._heap:
-                return
-            self.now_ms, _, action, arguments = heapq.heappop(self._heap)
-            action(*arguments)
-            self._clear_up()
-        raise AssertionError("the world does not come to rest")
-
-    def _clear_up(self) -> None:
-        for pair, link in list(self.links.items()):
-            if link.is_over:
-                self.faults += [fault for side in link.sides for fault in side.faults()]
-                del self.links[pair]
-
-    # --- what nodes do ------------------------------------------------------------------------
-
-    def write_something(self) -> None:
-        node = self.chance.choice(self.nodes)
-        commons = self.chance.randrange(COMMONS_COUNT)
-        items = [
-            entry(next(self._numbers), commons) for _ in range(self.chance.choice([1, 1, 3, 40]))
+        self.plan = plan
+        self.chance = Random(f"{seed}/world")
+        self.timeline = Timeline()
+        self.notes = 0
+        self._trace = hashlib.blake2b(digest_size=16)
+        self.net = Net(self.timeline, Random(f"{seed}/network"), self.note)
+        self.made: dict[bytes, Contribution] = {}
+        """Every valid contribution that anybody ever made."""
+        self.commons: list[bytes] = []
+        self._interval = plan.reconcile_seconds or self.chance.choice((300, 600, 900, 1_200))
+        liars = self.chance.randint(0, plan.liars) if not plan.lie else plan.liars
+        self.nodes = [
+            self._node(number, is_liar=number >= plan.nodes - liars) for number in range(plan.nodes)
         ]
-        node.add(*items)
+        self.honest = [node for node in self.nodes if not isinstance(node, Liar)]
+        self._nursery: trio.Nursery
 
-    def meet(self, first: MemoryNode, second: MemoryNode) -> None:
-        """Open a session; of two opened at once only one goes on."""
-        pair = frozenset((first.name, second.name))
-        if pair in self.links:
-            return
-        both_at_once = self.chance.random() < 0.3
-        if both_at_once and not keeps_own_session(first.name, second.name):
-            first, second = second, first
-        self.links_made += 1
-        self.links[pair] = Link(self, first, second)
+    def _node(self, number: int, *, is_liar: bool) -> SimNode:
+        # Every fourth node is the second device of the person at the next one.
+        person, device = (number, 1) if number % 4 else (number + 1, 2)
+        writer = Writer(Random(f"{self.seed}/writer/{number}"), person, device)
+        kind = Liar if is_liar else SimNode
+        node = kind(self.net, number, writer, str(self.seed), self._interval)
+        if isinstance(node, Liar):
+            chance = Random(f"{self.seed}/liar/{number}")
+            node.lies(self.plan.lie or chance.choice(LIES), chance)
+        return node
 
-    def tell_other_sessions(self, origin: Link, side: Side, ids: tuple[bytes, ...]) -> None:
-        for link in self.links.values():
-            for index, other in enumerate(link.sides):
-                if link is not origin and other.node is side.node:
-                    for commons in other.node.held:
-                        self.after(0, link.deliver, index, ev.Arrived(commons, ids))
-
-    # --- what an observer sees ----------------------------------------------------------------
+    def note(self, what: str, details: object) -> None:
+        """Add to the trace of what happened."""
+        self.notes += 1
+        self._trace.update(f"{self.timeline.now!r} {what} {details}\n".encode())
 
     @property
-    def has_converged(self) -> bool:
-        return len({tuple(sorted(node.fingerprints().items())) for node in self.nodes}) == 1
+    def trace(self) -> str:
+        """Return a digest of everything that happened, in order, and of what came of it."""
+        return self._trace.hexdigest()
+
+    # --- running -------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Live through it all. Raises AssertionError for what must never be."""
+        virtual_time.run(self._live, self.timeline, self.seed)
+
+    async def _live(self) -> None:
+        self._begin()
+        async with trio.open_nursery() as self._nursery:
+            for node in self.nodes:
+                self.start(node)
+                if isinstance(node, Liar) and node.lie in SHOUTS:
+                    self._nursery.start_soon(node.shout)
+            calm_from = (self.plan.minutes - self.plan.calm_minutes) * 60
+            self._plan_writes(calm_from)
+            if self.plan.has_troubles:
+                plan_troubles(self, calm_from)
+            end = self.plan.minutes * 60
+            while self.timeline.now < end:
+                await trio.sleep(min(CHECK_SECONDS, end - self.timeline.now))
+                check_on_the_way(self)
+            check_end(self)
+            self._note_outcome()
+            self._nursery.cancel_scope.cancel()
+        for node in self.nodes:
+            node.store.close()
+
+    def start(self, node: SimNode) -> None:
+        """Let a node run, unless it does."""
+        if not node.is_up and not self._nursery.cancel_scope.cancel_called:
+            node.is_up = True
+            self.note("start", node.peer_id)
+            self._nursery.start_soon(node.live)
+
+    def _begin(self) -> None:
+        for number in range(self.plan.commons):
+            founder = self.chance.choice(self.honest)
+            founding = founder.writer.found(f"Commons {number}", founder.now())
+            self.commons.append(founding.id)
+            self.made[founding.id] = founding
+            founder.write([founding])
+        for node in self.nodes:
+            for commons in self.commons:
+                node.join(commons)
+        for number, node in enumerate(self.honest):
+            others = [self.honest[number - 1], self.chance.choice(self.nodes)]
+            for other in others:
+                if other is not node:
+                    node.learn_address(other)
+        for node in self.nodes:
+            if isinstance(node, Liar):
+                for other in self.chance.sample(self.honest, 3):
+                    node.learn_address(other)
+
+    def _plan_writes(self, until: float) -> None:
+        writes = self.plan.writes
+        for _ in range(writes):
+            self.timeline.at(self.chance.uniform(1, until), self._write_something)
+        self.timeline.at(self.chance.uniform(1, until), self._import, writes // 2)
+        # What is written the moment before calm must get around too.
+        self.timeline.at(until, self._write_something)
+
+    def _write_something(self) -> None:
+        node = self.chance.choice(self.nodes)
+        if node.has_power:
+            commons = self.chance.choice(self.commons)
+            self._commit(node, node.writer.something(node.store, commons, node.clock()))
+
+    def _import(self, count: int) -> None:
+        node = self.chance.choice(self.nodes)
+        if node.has_power:
+            commons = self.chance.choice(self.commons)
+            self._commit(node, node.writer.entries(commons, node.now(), count))
+
+    def _commit(self, node: SimNode, written: list[Contribution]) -> None:
+        self.made.update((each.id, each) for each in written)
+        node.write(written)
+        self.note("write", (node.peer_id, [each.id.hex()[:10] for each in written]))
+
+    def _note_outcome(self) -> None:
+        for node in self.honest:
+            for commons in self.commons:
+                ids = [identifier for _, identifier in node.store.items(commons)]
+                self.note("end", (node.peer_id, len(ids), fingerprint_of(ids).hex()))

@@ -23,15 +23,19 @@ _PEER = (
 )
 
 
+_ENTERED = ("invite", "manual")
+
+
 class PeersPart(StorePart):
     """Peers, their addresses, and what they are known to hold."""
 
     def upsert_peer(self, peer_id: str, addresses: Iterable[str], *, source: str, now: int) -> None:
         """Put a peer into the address book, or add addresses; it is due to be dialled at once.
 
-        `source` is how it was first met: invite, manual, lan or connected.
+        `source` is how it was met: invite, manual, lan or connected. What a person has entered
+        is on the disk for good when this returns: without it nobody may be met ever again.
         """
-        with self._writing() as connection:
+        with self._writing(durable=source in _ENTERED) as connection:
             number = peer_number(connection, peer_id)
             known, in_book = connection.execute(
                 "SELECT addresses, in_book FROM peer WHERE rowid = ?", (number,)

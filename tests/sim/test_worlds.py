@@ -1,0 +1,54 @@
+"""Two hundred small worlds in which everything goes wrong, and all replicas end up equal.
+
+A world that fails is named with its seed and with the command that replays it. One that has failed
+once gets a test of its own in `test_faults.py`, named after what was wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .world import World, plan_for
+
+SEEDS = 200
+SEEDS_A_TEST = 10
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
+def test_all_honest_replicas_become_equal_in_worlds(first: int) -> None:
+    for seed in range(first, first + SEEDS_A_TEST):
+        try:
+            World(seed, plan_for(8, 60)).run()
+        except BaseException as error:
+            error.add_note(f"replay: python bench/simulate.py --seed {seed} --nodes 8")
+            raise
+
+
+def test_a_seed_makes_the_same_world_again_whatever_else_is_different() -> None:
+    """Not even the order in which sets of this process happen to be walked may matter."""
+    program = (
+        "from tests.sim.world import Plan, World\n"
+        "for seed in (5, 7):\n"
+        "    world = World(seed, Plan(nodes=5, minutes=30))\n"
+        "    world.run()\n"
+        "    print(world.notes, world.trace)\n"
+    )
+    traces = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+    assert len(traces) == 1
+    assert len(set(traces.pop().split("\n"))) == 3, "two worlds, and they are different"
