@@ -196,7 +196,7 @@ class SessionDriver:
                 await self._tell(await self._context.storage.compute(effect.run))
 
     async def _load_snapshot(self, commons: bytes) -> None:
-        fresh = await self._context.sets.fresh(commons, self._context.now())
+        fresh = await self._context.sets.fresh(commons, self._context.now(), self._stream.peer_id)
         if fresh is not None:
             self._rowids[commons] = fresh.rowid
         state = None

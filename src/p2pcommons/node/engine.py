@@ -55,6 +55,7 @@ class Engine:
         await self._ease_pools()
         if self._network is not None:
             await self._network.store_changed(frozenset(self._context.joined) != frozenset(before))
+        await self._context.sets.follow()
 
     async def refresh_joined(self) -> None:
         """Read which commons this node takes part in, busiest first. Raises StoreError."""

@@ -27,6 +27,23 @@ class Digest:
 
 
 @dataclass(frozen=True, slots=True)
+class SetReading:
+    """A commons at one moment, as a session needs it, given what was read of its set before."""
+
+    items: list[tuple[int, bytes]]
+    """Second and id of what came since."""
+    rowid: int
+    """The store's newest row."""
+    digest: Digest
+    has_founding: bool
+    missing_bodies: tuple[bytes, ...]
+    """Ids whose bodies are due to be asked for, newest first."""
+    equal_before: int | None
+    """What claims to be older was found equal with the peer in question and has not changed here
+    since; None if that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class CommonsRow:
     """A commons as this node knows it; `title` is None until its founding words are here.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from p2pcommons.model.limits import CLAIMED_AT_MAX
 from p2pcommons.store.base import StorePart
-from p2pcommons.store.records import Digest
+from p2pcommons.store.records import Digest, SetReading
 from p2pcommons.store.rows import (
     CARRIED_COLUMNS,
     CARRIED_TABLES,
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from p2pcommons.store.database import Row
 
 FINGERPRINT_BYTES = 16
+
+CHANGED_MAX = 1_000
+"""Contributions since a peer was found equal, beyond which a comparison begins without that."""
 
 BODY_RETRY_SECONDS = (3_600, 86_400, 7 * 86_400)
 """When a missing body is asked for again after `absent`; then only on demand."""
@@ -52,6 +56,64 @@ class ReplicaSetPart(StorePart):
             (rowid, number, rowid, number),
         )
         return [(row[0], row[1]) for row in rows]
+
+    def items_part(
+        self, commons: bytes, after: int, limit: int
+    ) -> tuple[list[tuple[int, bytes]], int]:
+        """Return up to `limit` items that came after a rowid, in order, and the last one's rowid.
+
+        What was dropped is not among them. The rowid is `after` when there is no more.
+        """
+        rows = self._database.read(
+            "SELECT claimed_at, id, rowid FROM contribution "
+            "WHERE commons = ? AND rowid > ? ORDER BY rowid LIMIT ?",
+            (self._commons_number(commons), after, limit),
+        )
+        return [(row[0], row[1]) for row in rows], rows[-1][2] if rows else after
+
+    def dropped_part(self, commons: bytes, after: bytes, limit: int) -> list[tuple[int, bytes]]:
+        """Return up to `limit` items that were dropped and stay known, by ascending id."""
+        rows = self._database.read(
+            "SELECT claimed_at, id FROM known WHERE commons = ? AND id > ? ORDER BY id LIMIT ?",
+            (self._commons_number(commons), after, limit),
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    def read_set(
+        self, commons: bytes, after: int, *, now: int, peer_id: str, bodies_max: int
+    ) -> SetReading | None:
+        """Return a commons as it is at one moment, with the items that came after a rowid.
+
+        None when it is not joined.
+        """
+        with self._database.reading():
+            row = self._database.read_one(
+                "SELECT joined_at NOTNULL AND left_at ISNULL FROM commons WHERE id = ?", (commons,)
+            )
+            if row is None or not row[0]:
+                return None
+            return SetReading(
+                items=self.items_after(commons, after),
+                rowid=self.last_rowid(),
+                digest=self.digest(commons),
+                has_founding=bool(self.known([commons])),
+                missing_bodies=tuple(self.bodies_wanted(commons, now=now, limit=bodies_max)),
+                equal_before=self._equal_before(commons, peer_id),
+            )
+
+    def _equal_before(self, commons: bytes, peer_id: str) -> int | None:
+        mark = self._database.read_one(
+            "SELECT q.up_to FROM peer_equal q JOIN peer p ON p.rowid = q.peer "
+            "WHERE q.commons = ? AND p.peer_id = ?",
+            (self._commons_number(commons), peer_id),
+        )
+        if mark is None:
+            return None
+        # One beyond the limit is as good as all of them.
+        changed, _ = self.items_part(commons, mark[0], CHANGED_MAX + 1)
+        if len(changed) > CHANGED_MAX:
+            return None
+        return min((claimed_at for claimed_at, _ in changed), default=CLAIMED_AT_MAX + 1)
 
     def last_rowid(self) -> int:
         """Return the rowid of the newest contribution, of whatever commons; 0 if there is none."""
