@@ -87,7 +87,7 @@ SECTIONS = {
         "compact": (f"{_HERE}.space", "compact"),
     },
     "Look after it": {
-        "doctor": (f"{_HERE}.places", "doctor"),
+        "doctor": (f"{_HERE}.doctor", "doctor"),
         "paths": (f"{_HERE}.places", "paths"),
         "demo": (f"{_HERE}.demo", "demo"),
         "completion": (f"{_HERE}.completion", "completion"),

@@ -5,34 +5,59 @@ from __future__ import annotations
 import shutil
 import stat
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from p2pcommons import control
-from p2pcommons.errors import ErrorCode, P2PCommonsError, UserError
+from p2pcommons.errors import ErrorCode, P2PCommonsError, StoreError, UserError
 from p2pcommons.replica import identity as identities
 from p2pcommons.replica.records import Check
+from p2pcommons.store.proof import damaged_contributions, sampled_views_differences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from p2pcommons.replica.replica import Replica
 
 PYTHON_MIN = (3, 11)
 SPACE_BYTES_MIN = 50_000_000
+ALL_ENTRIES_MAX = 20_000
+"""Up to so many entries all views are checked, in about four seconds."""
+SAMPLE_ENTRIES = 2_000
+_REPAIR = "run: p2pcommons doctor --repair"
 _OPEN_TO_OTHERS = 0o077
 _CORRECT = "correct it or remove it: what is not set has a default"
 
 
-def examine(replica: Replica) -> list[Check]:
-    """Return one line for each thing looked at; a check that cannot be made counts as failed."""
+def examine(
+    replica: Replica, *, full: bool = False, progress: Progress | None = None
+) -> list[Check]:
+    """Return one line for each thing looked at; a check that cannot be made counts as failed.
+
+    A large store is checked by a sample of it unless `full`. `progress` gets what is being looked
+    at, how much is done, and of how many (0: not known).
+    """
+    told = progress or _untold
+    looks: dict[str, Look] = {
+        **_BEFORE,
+        "store": lambda replica: _store(replica, told, full=full),
+        **_AFTER,
+    }
     checks: list[Check] = []
-    for name, look in _LOOKS.items():
+    for name, look in looks.items():
         try:
             checks += [Check(name, *found) for found in look(replica)]
+        except StoreError as error:
+            fix = _REPAIR if error.is_damage else "see the message"
+            checks.append(Check(name, ok=False, text=error.message, fix=fix))
         except P2PCommonsError as error:
             checks.append(Check(name, ok=False, text=str(error), fix="see the message"))
     return checks
+
+
+def _untold(_what: str, _done: int, _of: int) -> None:
+    """Show no progress."""
 
 
 def examine_unopened(error: UserError) -> list[Check]:
@@ -42,6 +67,8 @@ def examine_unopened(error: UserError) -> list[Check]:
 
 
 Found = tuple[bool, str, str]
+Progress = Callable[[str, int, int], None]
+Look = Callable[["Replica"], "Iterator[Found]"]
 
 
 def _python(_replica: Replica | None = None) -> Iterator[Found]:
@@ -101,29 +128,42 @@ def _words(replica: Replica) -> Iterator[Found]:
         )
 
 
-def _store(replica: Replica) -> Iterator[Found]:
-    faults = replica.store.integrity_check()
-    if faults:
-        yield (
-            False,
-            f"{replica.paths.replica_db}: {faults[0]}",
-            (
-                "export what can be read (p2pcommons export --format jsonl --out FILE), "
-                "move replica.db aside, import the file"
-            ),
-        )
+def _store(replica: Replica, told: Progress, *, full: bool) -> Iterator[Found]:
+    path = replica.paths.replica_db
+    store = replica.store
+    told("checking the file", 0, 0)
+    faults = store.integrity_check()
+    yield (
+        not faults,
+        f"{path}: {faults[0]}" if faults else f"{path} passes SQLite's own check",
+        _REPAIR if faults else "",
+    )
+    wrong = damaged_contributions(
+        path, full=full, progress=lambda done, of: told("checking contributions", done, of)
+    )
+    how = "signatures and hashes" if full else "hashes"
+    yield (
+        not wrong,
+        f"{wrong:,} contributions are not as they were signed"
+        if wrong
+        else f"all contributions are as they were signed ({how} checked)",
+        _REPAIR if wrong else "",
+    )
+    entries = sum(row.entries for row in store.commons_rows())
+    told("checking views", 0, 0)
+    if full or entries <= ALL_ENTRIES_MAX:
+        differences, looked_at = store.views_differences(), "all"
     else:
-        yield True, f"{replica.paths.replica_db} passes SQLite's own check", ""
-    differences = replica.store.views_differences()
+        differences = sampled_views_differences(path, SAMPLE_ENTRIES)
+        looked_at = f"{SAMPLE_ENTRIES:,} entries of each, taken at random; all with --full"
     yield (
         not differences,
         f"views differ from their contributions: {differences[0]}"
         if differences
-        else "views are what the contributions say",
-        "please report this with the text of this line" if differences else "",
+        else f"views are what the contributions say ({looked_at} checked)",
+        f"please report this with the text of this line; then {_REPAIR}" if differences else "",
     )
-    if replica.store.path.exists():
-        yield _mode_of(replica.store.path, "600")
+    yield _mode_of(path, "600")
 
 
 def _node(replica: Replica) -> Iterator[Found]:
@@ -157,13 +197,11 @@ def _mode_of(path: Path, wanted: str) -> Found:
     return True, f"{path} is for you alone", ""
 
 
-_LOOKS: dict[str, Callable[[Replica], Iterator[Found]]] = {
+_BEFORE: dict[str, Look] = {
     "python": _python,
     "folders": _folders,
     "settings": _settings,
     "identity": _identity,
     "words": _words,
-    "store": _store,
-    "node": _node,
-    "held": _only_here,
 }
+_AFTER: dict[str, Look] = {"node": _node, "held": _only_here}
