@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from p2pcommons.errors import StoreError
 from p2pcommons.model.limits import CLAIMED_AT_MAX
+from p2pcommons.node.metering import Meters
 from p2pcommons.node.state import NodeState
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class NodeContext:
     now: Callable[[], int] = wall_clock
     chance: Random = field(default_factory=SystemRandom)
     """Where every random number of a node comes from: the system's own, except in simulations."""
+    sign_as_peer: Callable[[bytes], bytes] | None = None
+    """Signs with the node's network key, never with a person's; mode `open` needs it."""
+    processor: Callable[[], float] = time.thread_time
+    """Processor seconds that the calling thread has used: what a peer costs is charged to it."""
+    meters: Meters = field(default_factory=Meters)
     strangers: StrangersPool | None = None
     """What is taken of people nobody here knows; without it everything is."""
     state: NodeState = field(default_factory=NodeState)

@@ -33,6 +33,8 @@ STRANGER_SECONDS = 600
 """A LAN peer with which nothing is shared is looked up again after this time."""
 REFUSED_SECONDS = 3
 """A connection that lived less was refused, by a block or for want of room."""
+EXCHANGED = "exchange"
+"""Source of peers whom others named: dialled in mode `open` alone."""
 LAN_PEERS_MAX = 256
 LAN_FAILURES_MAX = 6
 """A neighbour that does not answer so often has left; it announces itself when it is back."""
@@ -112,7 +114,10 @@ class Meeting:
             row.peer_id: row
             for row in await self._context.storage.read(lambda store: store.peers())
         }
-        addresses = {peer_id: row.addresses for peer_id, row in known.items()}
+        named = () if self._context.mode is Mode.OPEN else (EXCHANGED,)
+        addresses = {
+            peer_id: row.addresses for peer_id, row in known.items() if row.source not in named
+        }
         for peer_id, seen in self._context.state.lan.items():
             # What the LAN shows is fresh; the book may be from yesterday's network.
             addresses[peer_id] = tuple(dict.fromkeys((*seen, *addresses.get(peer_id, ()))))

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import trio
@@ -16,6 +17,7 @@ from p2pcommons import control
 from p2pcommons.config import Config, Mode
 from p2pcommons.errors import NetworkError, UserError
 from p2pcommons.logs import log_to
+from p2pcommons.model import ed25519
 from p2pcommons.net.gossip import open_gossip
 from p2pcommons.net.host import open_host
 from p2pcommons.node.admission import StrangersPool, pool_limits
@@ -122,6 +124,7 @@ class Runtime:
             storage,
             Sets(storage),
             ingest,
+            sign_as_peer=partial(ed25519.sign, seed),
             strangers=strangers,
         )
         self._context.state.started_at = wall_clock()
