@@ -92,7 +92,10 @@ def run(ana: Home, rui: Home, entries: int, apart: int) -> int:
     for question, times in seen.asked.items():
         times.sort()
         p95 = times[int(len(times) * 0.95)] * 1000
-        say(f"{f'search {question} meanwhile':34}{p95:>10.1f} ms p95, {times[-1] * 1000:.1f} longest")
+        say(
+            f"{f'search {question} meanwhile':34}{p95:>10.1f} ms p95, "
+            f"{times[-1] * 1000:.1f} longest"
+        )
     wrong = compare(ana, rui)
     if apart:
         for number in range(apart):
@@ -125,7 +128,7 @@ def watch(sender: Replica, receiver: Replica, commons: bytes) -> Seen:
     began = time.monotonic()
     receiver.join(invite)
     receiver.nudge()
-    asked = began
+    asked, count = began, 0
     while (now := time.monotonic()) - began < SECONDS_MAX:
         count = count_of(receiver, commons.hex())
         if count > 1 and not seen.first:
