@@ -34,7 +34,6 @@ class Space(Peers):
 
     def space(self, commons: bytes) -> SpaceUse:
         """Return what a commons takes here. Raises UserError(NOT_FOUND)."""
-        self._note_own_author()
         use = self.store.space_use(commons)
         if use is None:
             raise UserError(f"no commons {short(commons)} here", ErrorCode.NOT_FOUND)
@@ -48,7 +47,6 @@ class Space(Peers):
 
     def budget_plan(self, commons: bytes, budget: int | None = None) -> BudgetPlan:
         """Return what goes to keep the budget that is set, or `budget`. Changes nothing."""
-        self._note_own_author()
         return self.store.budget_plan(commons, budget)
 
     def set_budget(self, commons: bytes, budget: int | None) -> BudgetPlan:
@@ -61,6 +59,7 @@ class Space(Peers):
 
     def pin(self, commons: bytes, entry: bytes) -> int:
         """Keep the texts of an entry whatever happens; return how many are still to come."""
+        self._note_own_author()
         lacking = self.store.pin(commons, entry, now=self.now())
         self.nudge()
         return lacking
@@ -134,7 +133,6 @@ class Space(Peers):
 
     def contributors(self, commons: bytes) -> list[Contributor]:
         """Return who contributed to a commons, what that takes and how one stands to them."""
-        self._note_own_author()
         return [
             replace(each, name=cleaning.line(each.name, NAME_CHARS_MAX))
             for each in self.store.contributors(commons)

@@ -29,6 +29,9 @@ _ACTIONS = (
     ("Search", "/ in the list", "search"),
     ("Invite somebody", "a code and a text to give away", "invite"),
     ("Start or join a commons", "or open the handbook", "commons"),
+    ("Room on this machine", "what a commons takes, and its budget", "room"),
+    ("Pin or unpin", "keep the texts of this entry", "pin"),
+    ("Remove from this machine", "this entry, not for the others", "remove"),
 )
 
 

@@ -73,6 +73,7 @@ class VersionLine:
     head: bool = False
     withdrawn: bool = False
     missing: bool = False
+    not_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class EntryPage:
     excerpt: str = ""
     dated: int = 0
     withdrawn: str = ""
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from p2pcommons.store import CommonsRow, EntryDetail, EntryRow, VersionRow
 
 MISSING_TITLE = "(this text has not arrived yet)"
+NOT_KEPT = "(text not kept here)"
 UNTITLED = "(without a title)"
 
 
@@ -51,7 +52,7 @@ def entry_line(row: EntryRow, me: bytes | None) -> EntryLine:
         rowid=row.rowid,
         entry=row.id,
         commons=row.commons,
-        title=MISSING_TITLE if row.missing else row.title or UNTITLED,
+        title=_title(row),
         who=display_name(row.name, row.author),
         when=min(row.claimed_at, row.received_at),
         tags=row.tags,
@@ -89,6 +90,7 @@ def entry_page(replica: Replica, commons: bytes, entry: bytes) -> EntryPage:
         excerpt=detail.excerpt or "",
         dated=detail.dated or 0,
         withdrawn=_withdrawn_words(replica, detail) if detail.row.withdrawn else "",
+        pinned=replica.is_pinned(entry),
     )
 
 
@@ -99,7 +101,7 @@ def version_line(row: VersionRow, me: bytes | None) -> VersionLine:
         who=display_name(row.name, row.author),
         when=row.claimed_at,
         received=row.received_at,
-        title=MISSING_TITLE if row.missing else row.title or UNTITLED,
+        title=_title(row),
         text=row.text or "",
         url=row.url or "",
         form=row.form or "",
@@ -111,13 +113,26 @@ def version_line(row: VersionRow, me: bytes | None) -> VersionLine:
         head=row.is_head,
         withdrawn=row.withdrawn,
         missing=row.missing,
+        not_kept=row.not_kept,
     )
+
+
+def titles(replica: Replica, commons: bytes, entries: Sequence[bytes]) -> list[str]:
+    """The titles of entries, in their order."""
+    rows = (replica.entry(commons, entry).row for entry in entries)
+    return [_title(row) for row in rows]
 
 
 def my_author(replica: Replica) -> bytes | None:
     """The key of the person on this machine, if there is one."""
     identity = replica.identity
     return None if identity is None else identity.author
+
+
+def _title(row: EntryRow | VersionRow) -> str:
+    if row.not_kept:
+        return f"{row.title} {NOT_KEPT}" if row.title else NOT_KEPT
+    return MISSING_TITLE if row.missing else row.title or UNTITLED
 
 
 def _commons_line(replica: Replica, row: CommonsRow) -> CommonsLine:

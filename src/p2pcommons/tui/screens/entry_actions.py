@@ -29,7 +29,11 @@ class EntryActions(Page):
         Binding("o", "link", "Open link", id="entry.link"),
         Binding("y", "copy", "Copy link", id="entry.copy", show=False),
         Binding("Y", "copy_id", "Copy id", id="entry.copy-id", show=False),
+        Binding("p", "pin", "Pin or unpin", id="entry.pin", show=False),
+        Binding("G", "fetch", "Fetch its text", id="entry.fetch", show=False),
+        Binding("D", "remove", "Remove from here", id="entry.remove", show=False),
         Binding("i", "invite", "Invite", id="commons.invite", show=False),
+        Binding("R", "room", "Room on this machine", id="commons.room", show=False),
         Binding("C", "commons", "Start or join a commons", id="commons.more", show=False),
     ]
 
@@ -39,7 +43,7 @@ class EntryActions(Page):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """What needs an entry is offered only where there is one."""
-        if action in ("tag", "edit", "link", "copy", "copy_id"):
+        if action in ("tag", "edit", "link", "copy", "copy_id", "pin", "fetch", "remove"):
             return self.is_mounted and self.current() is not None
         return True
 
@@ -141,6 +145,43 @@ class EntryActions(Page):
         if row is not None:
             self.app.copy_to_clipboard(row.entry.hex())
             self.notify("Copied the id.", markup=False)
+
+    @command("dialog")
+    async def action_pin(self) -> None:
+        """Keep the texts of the entry whatever the budget says, or no longer."""
+        from p2pcommons.tui.screens.room import toggle_pin
+
+        row = self.current()
+        if row is not None:
+            await toggle_pin(self, self.context, row)
+
+    @command("dialog")
+    async def action_fetch(self) -> None:
+        """Fetch the texts of the entry that are not here."""
+        from p2pcommons.tui.screens.room import fetch_texts
+
+        row = self.current()
+        if row is not None:
+            await fetch_texts(self, self.context, row)
+
+    @command("dialog")
+    async def action_remove(self) -> None:
+        """Drop the entry from this machine."""
+        from p2pcommons.tui.screens.room import remove
+
+        row = self.current()
+        if row is not None and await remove(self, self.context, row):
+            self.removed()
+
+    def removed(self) -> None:
+        """The entry is not here any more."""
+
+    @command("dialog")
+    async def action_room(self) -> None:
+        """Show what a commons takes on this machine, and set how much it may."""
+        from p2pcommons.tui.screens.room import show_room
+
+        await show_room(self, self.context)
 
     @command("dialog")
     async def action_invite(self) -> None:

@@ -46,7 +46,11 @@ def _version(version: VersionLine, now: int) -> list[str]:
         for word, holds in (
             ("shown", version.head),
             ("withdrawn", version.withdrawn),
-            ("text not here yet", version.missing and not version.withdrawn),
+            ("text not kept here", version.not_kept),
+            (
+                "text not here yet",
+                version.missing and not version.not_kept and not version.withdrawn,
+            ),
         )
         if holds
     ]

@@ -19,7 +19,7 @@ from p2pcommons.tui.screens.dialog import words
 from p2pcommons.tui.screens.entry_actions import EntryActions
 from p2pcommons.tui.screens.provenance import sidebar_text
 from p2pcommons.tui.screens.withdraw import ConfirmWithdraw
-from p2pcommons.tui.widgets.preview import preview_text
+from p2pcommons.tui.widgets.preview import missing_words, preview_text
 from p2pcommons.tui.widgets.reader_view import ReaderView
 
 if TYPE_CHECKING:
@@ -158,6 +158,7 @@ class Reader(EntryActions):
         byline += [page.line.form] if page.line.form else []
         byline += [wording.count(len(page.versions), "version")] if len(page.versions) > 1 else []
         byline += [page.licence] if page.licence else []
+        byline += ["pinned"] if page.pinned else []
         if heads and heads[0].url:
             byline.append(heads[0].url)
         self.query_one("#title", Static).update(page.line.title)
@@ -268,6 +269,10 @@ class Reader(EntryActions):
         views = list(self.query(ReaderView))
         return next((view for view in views if view.has_focus), views[0])
 
+    def removed(self) -> None:
+        """What was read is not here any more: back to the list."""
+        self.dismiss()
+
     @command("dialog")
     async def action_merge(self) -> None:
         """Write a version that replaces all heads."""
@@ -286,4 +291,4 @@ class Reader(EntryActions):
 
 
 def _text_of(head: VersionLine) -> str:
-    return "The text of this version has not arrived yet." if head.missing else head.text
+    return missing_words(head) if head.missing else head.text

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from p2pcommons.tui.context import Context
-    from p2pcommons.tui.records import EntryLine, EntryPage
+    from p2pcommons.tui.records import EntryLine, EntryPage, VersionLine
 
 PAUSE_SECONDS = 0.08
 """The preview follows the cursor when it rests, not through every row of a held key."""
@@ -100,6 +100,16 @@ class Preview(Vertical):
         self.query_one(ReaderView).show(preview_text(page))
 
 
+def missing_words(version: VersionLine) -> str:
+    """What stands where a text would be that is not here."""
+    if version.not_kept:
+        return (
+            "The text of this version is not kept here: it was old, and the room of this commons "
+            "was full. **G** fetches it from a peer; **p** fetches it and keeps it."
+        )
+    return "The text of this version has not arrived yet."
+
+
 def preview_text(page: EntryPage) -> str:
     """The Markdown to show for an entry: its text, else what is known of it."""
     if page.withdrawn:
@@ -108,5 +118,5 @@ def preview_text(page: EntryPage) -> str:
     if shown is None:
         return ""
     if shown.missing:
-        return "The text of this version has not arrived yet."
+        return missing_words(shown)
     return shown.text or page.excerpt or (f"<{shown.url}>" if shown.url else "")
