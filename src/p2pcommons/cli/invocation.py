@@ -41,7 +41,18 @@ class Invocation:
         """Open the replica of this profile. Raises UserError, StoreError."""
         from p2pcommons.replica import open_replica
 
-        return open_replica(self.home)
+        replica = open_replica(self.home)
+        replica.on_migration = self._show_migration
+        return replica
+
+    def bring_up_to_date(self) -> None:
+        """Let a store of an older version be brought up to date now, while progress is shown.
+
+        Before a node or the screens begin, which would be waited for in silence. Raises as `open`.
+        """
+        if self.paths().replica_db.exists():
+            with self.open() as replica:
+                _ = replica.store
 
     def open_as_person(self) -> Replica:
         """Open the replica of a profile in which somebody writes.
@@ -51,3 +62,8 @@ class Invocation:
         replica = self.open()
         replica.require_identity()
         return replica
+
+    def _show_migration(self, done: int, count: int) -> None:
+        self.out.progress(f"bringing the store up to date: {done:,} of {count:,}")
+        if done >= count:
+            self.out.end_progress()
