@@ -148,6 +148,7 @@ def start(invocation: Invocation, listen: tuple[str, ...], mode: str | None) -> 
     """
     from p2pcommons import nodeprocess
 
+    invocation.bring_up_to_date()
     status = nodeprocess.start(invocation.paths(), listen=listen, mode=mode)
     return Reply(status, status_lines(status), ("next: p2pcommons invite",))
 

@@ -144,6 +144,7 @@ def root(ctx: click.Context) -> Reply | None:
 def _open_screens(invocation: Invocation) -> Reply:
     from p2pcommons.tui import run as run_screens
 
+    invocation.bring_up_to_date()
     return Reply({}, exit_code=run_screens(invocation.paths()))
 
 
