@@ -15,6 +15,7 @@ from p2pcommons import control
 from p2pcommons.config import Config
 from p2pcommons.errors import ErrorCode, UserError
 from p2pcommons.logs import last_line
+from p2pcommons.model.words import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 _POLL_SECONDS = 0.05
+_WORDS_BYTES_MAX = 8_192
 
 
 def start(
@@ -48,16 +50,17 @@ def start(
     Config.load(paths.config_file)
     paths.make()
     process = _spawn(paths, listen, mode, watch_fd)
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        running = status(paths)
-        if running["running"]:
-            return running
-        if process.poll() is not None:
-            break
-        time.sleep(_POLL_SECONDS)
-    else:
-        process.terminate()
+    assert process.stderr is not None
+    with process.stderr as said:
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            running = status(paths)
+            if running["running"]:
+                return running
+            if process.poll() is not None:
+                raise _did_not_start(paths, said.read(_WORDS_BYTES_MAX))
+            time.sleep(_POLL_SECONDS)
+    process.terminate()
     raise _did_not_start(paths)
 
 
@@ -135,7 +138,9 @@ def _spawn(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        # The reason why it does not start; its log may lie on a full disk. Afterwards it says
+        # nothing there.
+        stderr=subprocess.PIPE,
         start_new_session=True,
         close_fds=True,
         pass_fds=() if watch_fd is None else (watch_fd,),
@@ -148,7 +153,10 @@ def _steady_folder(paths: Paths) -> Path:
     return paths.state_dir
 
 
-def _did_not_start(paths: Paths) -> UserError:
-    line = last_line(paths.node_log)
+def _did_not_start(paths: Paths, words: bytes = b"") -> UserError:
+    lines = words.decode("utf-8", "replace").strip().splitlines()
+    line = (
+        clean_line(lines[-1].removeprefix("p2pcommons: ")) if lines else last_line(paths.node_log)
+    )
     said = f": {line}" if line else ""
     return UserError(f"the node did not start{said} (log: {paths.node_log})", ErrorCode.FAILED)

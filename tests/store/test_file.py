@@ -168,7 +168,7 @@ def test_a_lock_held_by_another_process_is_reported_with_its_id(tmp_path):
 def test_the_node_is_named_where_the_system_does_not_tell_who_holds_a_lock(tmp_path, monkeypatch):
     path = tmp_path / "replica.db"
     (tmp_path / "node.lock").write_text("4711\n", encoding="ascii")
-    monkeypatch.setattr("p2pcommons.store.database._writer_by_kernel", lambda _: None)
+    monkeypatch.setattr("p2pcommons.store.locks._writer_by_kernel", lambda _: None)
     first, second = Database(path), Database(path, wait_seconds=0.05)
     with (
         first.writing(),

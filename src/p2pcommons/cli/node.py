@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 
 Json = dict[str, object]
 _PORT_MAX = 65_535
+
+
+def _say_nothing_more() -> None:
+    """Point stderr nowhere: whoever started this node does not listen any longer."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def _how_to_listen(function: Callable[..., Reply]) -> Callable[..., Reply]:
@@ -109,6 +117,8 @@ def run(
     from p2pcommons.node import run_node
 
     def ready(status: Json) -> None:
+        if background:
+            _say_nothing_more()
         if invocation.json:
             invocation.out.write_object(status)
         elif not background:

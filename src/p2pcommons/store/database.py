@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from p2pcommons.errors import ReadGivenUpError, StoreError
 from p2pcommons.store.schema import APPLICATION_ID, MIGRATIONS
-from p2pcommons.store.trouble import Places, in_words
+from p2pcommons.store.trouble import Places, full_disk, in_words, is_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -45,9 +45,6 @@ CACHE_KIB = 16_384
 
 GIVE_UP_STEPS = 10_000
 """Steps of SQLite's machine between two looks at whether anybody still waits, about 1 ms."""
-
-_WRITE_LOCK_BYTE = 120
-"""Where the WAL index file is locked by its one writer (SQLite, "WAL-mode file format")."""
 
 Row = tuple[Any, ...]
 
@@ -85,6 +82,8 @@ class Database:
         self._progress = progress or _unseen
         self._turn = turn
         self._asked_at: float | None = None
+        self._migrations = migrations
+        self._cramped = False
         with self.translated():
             self._reader = self._open(migrations)
         self._places = Places(path)
@@ -133,6 +132,7 @@ class Database:
     def spare_connection(self) -> Generator[sqlite3.Connection]:
         """Lend a connection of its own, for work that makes temporary tables."""
         with self.translated():
+            self._need_room()
             connection = self._connect()
             try:
                 yield connection
@@ -145,6 +145,7 @@ class Database:
         What was erased would otherwise stay readable in the log until it is written over.
         """
         with self.translated():
+            self._need_room()
             connection = self._writer or self._open_writer()
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
@@ -172,6 +173,7 @@ class Database:
         if self.read_only:
             raise StoreError(f"{self.path} was opened for reading only", str(self.path))
         with self.translated(), self._in_turn():
+            self._need_room()
             connection = self._writer or self._open_writer()
             if self._durable is not durable:
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -205,7 +207,7 @@ class Database:
         except sqlite3.Error as error:
             if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_INTERRUPT:
                 raise ReadGivenUpError("nobody waits for this any more") from error
-            raise in_words(error, self.path, self._lock_holder) from error
+            raise in_words(error, self.path) from error
 
     def _open(self, migrations: Sequence[Migration]) -> sqlite3.Connection:
         if not self.read_only and not self.path.exists():
@@ -215,14 +217,40 @@ class Database:
             except OSError as error:
                 reason = error.strerror or str(error)
                 raise StoreError(f"{self.path} cannot be made: {reason}", str(self.path)) from error
-        connection = self._connect()
         try:
-            self._migrate(connection, migrations)
-            connection.execute("PRAGMA query_only = ON")
-        except BaseException:
-            connection.close()
-            raise
+            connection = self._connect()
+            with _closed_on_failure(connection):
+                self._migrate(connection, migrations)
+                connection.execute("PRAGMA query_only = ON")
+        except sqlite3.Error:
+            if not is_full(self.path):
+                raise
+            return self._open_cramped(len(migrations))
         return connection
+
+    def _open_cramped(self, newest: int) -> sqlite3.Connection:
+        """Read on a full disk: the index of the log is kept in memory, so nobody else can read.
+
+        This is needed only where nobody has the store open, or its index would be there.
+        """
+        connection = self._connect(alone=True)
+        with _closed_on_failure(connection):
+            connection.execute("PRAGMA query_only = ON")
+            if self._schema(connection) != newest:
+                self._check_schema(connection, newest)
+                raise full_disk(self.path)
+        self._cramped = True
+        return connection
+
+    def _need_room(self) -> None:
+        """Go back to reading beside others, or raise StoreError while the disk is full."""
+        if not self._cramped:
+            return
+        self._reader.close()
+        self._cramped = False
+        self._reader = self._open(self._migrations)
+        if self._cramped:
+            raise full_disk(self.path)
 
     def _open_writer(self) -> sqlite3.Connection:
         connection = self._connect()
@@ -233,7 +261,7 @@ class Database:
         self._writer, self._durable = connection, None
         return connection
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *, alone: bool = False) -> sqlite3.Connection:
         mode = "rw" if not self.read_only or self._log_is_there() else "ro"
         connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode={mode}",
@@ -243,8 +271,11 @@ class Database:
             check_same_thread=False,
             cached_statements=512,
         )
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        connection.execute("PRAGMA temp_store = MEMORY")
+        with _closed_on_failure(connection):
+            if alone:
+                connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            connection.execute("PRAGMA temp_store = MEMORY")
         return connection
 
     def _log_is_there(self) -> bool:
@@ -327,12 +358,14 @@ class Database:
             self._asked_at = now
             self._turn.ask()
 
-    def _lock_holder(self) -> str:
-        """Name the process that holds the write lock, as well as this system tells."""
-        pid = _writer_by_kernel(Path(f"{self.path}-shm")) or _pid_in(
-            self.path.with_name("node.lock")
-        )
-        return f"process {pid}" if pid else "another process"
+
+@contextmanager
+def _closed_on_failure(connection: sqlite3.Connection) -> Generator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _empty_log(connection: sqlite3.Connection) -> None:
@@ -347,29 +380,3 @@ def _unseen(_done: int, _count: int) -> None:
 
 def _is_busy(error: sqlite3.Error) -> bool:
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_BUSY
-
-
-def _writer_by_kernel(index: Path) -> int | None:
-    """Return who holds the write lock byte of the WAL index (Linux: /proc/locks)."""
-    try:
-        inode = index.stat().st_ino
-        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
-    except (OSError, ValueError):
-        return None
-    for line in lines:
-        fields = line.split()
-        if len(fields) < 8 or fields[1] != "POSIX" or fields[3] != "WRITE":
-            continue
-        pid, place, first, last = fields[4:8]
-        same_file = place.rpartition(":")[2] == str(inode)
-        if same_file and last.isdigit() and int(first) <= _WRITE_LOCK_BYTE <= int(last):
-            return int(pid)
-    return None
-
-
-def _pid_in(path: Path) -> int | None:
-    try:
-        words = path.read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return None
-    return int(words[0]) if words and words[0].isdigit() else None

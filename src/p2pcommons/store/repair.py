@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p2pcommons.errors import StoreError
+from p2pcommons.store.locks import who_has_open
 from p2pcommons.store.pages import read_pages
 from p2pcommons.store.proof import damaged_contributions
 from p2pcommons.store.salvage import Salvaged, salvage
@@ -148,7 +149,7 @@ def _alone(path: Path) -> Generator[int]:
                     descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, _LOCK_BYTES, _LOCK_START, os.SEEK_SET
                 )
             except OSError as error:
-                who = _who_has_it_open(path)
+                who = who_has_open(path)
                 raise StoreError(
                     f"{path} is open in {who}; close the screens, stop the node "
                     "(p2pcommons node stop), and try again",
@@ -157,17 +158,6 @@ def _alone(path: Path) -> Generator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _who_has_it_open(path: Path) -> str:
-    """Name the process that holds a lock on the file (Linux: /proc/locks)."""
-    with suppress(OSError, ValueError):
-        inode = str(path.stat().st_ino)
-        for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
-            fields = line.split()
-            if len(fields) >= 6 and fields[5].rpartition(":")[2] == inode:
-                return f"process {int(fields[4])}"
-    return "another process"
 
 
 def _exchange(path: Path, finished: Path, now: int) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p2pcommons.errors import StoreError
+from p2pcommons.store.locks import who_writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,16 +33,14 @@ _RIGHTS = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLIT
 _WRITING = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL})
 
 
-def in_words(error: sqlite3.Error, path: Path, holder: Callable[[], str]) -> StoreError:
-    """Return what to raise in place of an error of SQLite; `holder` names who has the lock."""
+def in_words(error: sqlite3.Error, path: Path) -> StoreError:
+    """Return what to raise in place of an error of SQLite."""
     extended = int(getattr(error, "sqlite_errorcode", None) or 0)
     code = extended & 0xFF
     if code == sqlite3.SQLITE_BUSY:
-        return StoreError(f"{path} is locked by {holder()}; nothing was written", str(path))
+        return StoreError(f"{path} is locked by {who_writes(path)}; nothing was written", str(path))
     if code == sqlite3.SQLITE_FULL or (code in _WRITING and is_full(path)):
-        return StoreError(
-            f"the disk is full; nothing was written to {path}. Make room and try again", str(path)
-        )
+        return full_disk(path)
     if code == sqlite3.SQLITE_NOTADB:
         return StoreError(
             f"{path} is damaged at its beginning, or not a store of p2pcommons. "
@@ -65,6 +64,13 @@ def in_words(error: sqlite3.Error, path: Path, holder: Callable[[], str]) -> Sto
             str(path),
         )
     return StoreError(f"{path}: {error}", str(path))
+
+
+def full_disk(path: Path) -> StoreError:
+    """Return the error of a disk that takes nothing more."""
+    return StoreError(
+        f"the disk is full; nothing was written to {path}. Make room and try again", str(path)
+    )
 
 
 def is_full(path: Path) -> bool:
