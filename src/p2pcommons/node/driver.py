@@ -90,6 +90,11 @@ class SessionDriver:
         self.fault: str | None = None
 
     def arrived(self, commons: bytes, ids: tuple[bytes, ...]) -> None:
+        self.again = 0
+        """Contributions that came although they were here by then."""
+        self.over_at = trio.current_time()
+        """When the last event was handled; what is noted about it afterwards takes a commit."""
+        self.sent = self.rounds = self.bytes_sent = self.bytes_received = 0
         """Tell the session that these came another way; it is busy enough when it misses it."""
         try:
             self._events_in.send_nowait(Arrived(commons, ids))
@@ -117,7 +122,9 @@ class SessionDriver:
         """Hand every event to the session, in order, and carry out what it wants done."""
         await self._carry_out(self._session.handle(Started(), _now_ms()), nursery)
         async for event in self._events:
-            await self._carry_out(self._session.handle(event, _now_ms()), nursery)
+            effects = self._session.handle(event, _now_ms())
+            self.over_at = trio.current_time()
+            await self._carry_out(effects, nursery)
             if self.ended is not None:
                 break
         await self._frames_in.aclose()
@@ -141,8 +148,8 @@ class SessionDriver:
                     await self._note_done(effect)
                 case PeerFault(reason, detail):
                     self.fault = f"{reason.value}: {detail}" if detail else reason.value
-                case SessionEnded(reason):
-                    self.ended = reason
+                case SessionEnded(reason, received, sent):
+                    self.ended, self.bytes_received, self.bytes_sent = reason, received, sent
                 case _:
                     assert_never(effect)
 
@@ -232,6 +239,7 @@ class SessionDriver:
 
     async def _note_done(self, done: CommonsDone) -> None:
         """Keep what came of a commons; an equal peer is known to hold all that we hold."""
+        self.again += len(taken.known)
         exchange = self._peer.exchange(done.commons)
         exchange.result, exchange.at, exchange.progress = done.result, self._context.now(), None
         peer_id, now = self._stream.peer_id, self._context.now()
@@ -247,3 +255,5 @@ class SessionDriver:
 
 def _now_ms() -> int:
     return int(trio.current_time() * 1_000)
+        self.sent += done.result.sent
+        self.rounds += done.result.rounds

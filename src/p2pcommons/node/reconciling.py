@@ -15,6 +15,7 @@ import trio
 
 from p2pcommons.errors import NetworkError, StoreError
 from p2pcommons.node.driver import SessionDriver
+from p2pcommons.node.state import SessionFigures
 from p2pcommons.protocol.budget import TokenBucket
 from p2pcommons.protocol.events import EndReason, Outcome
 from p2pcommons.protocol.limits import RECONCILE_PROTOCOL
@@ -204,11 +205,12 @@ class Reconciling:
             async with self._limiter if shares else self._first_limiter:
                 if schedule.session is not None or peer_id not in self._peers:
                     return
+                began = trio.current_time()
                 stream = await self._host.open_stream(peer_id, RECONCILE_PROTOCOL)
                 if schedule.session is not None:
                     await stream.reset()
                     return
-                await self._run(stream, schedule, opener=True)
+                await self._run(stream, schedule, began=began, opener=True)
         except NetworkError as error:
             log.debug("no session with %s: %s", peer_id, error)
             self._retry(schedule)
@@ -231,11 +233,15 @@ class Reconciling:
                 return
             schedule.session.cancel()
             schedule.session = None
-        await self._run(stream, schedule, opener=False)
+        await self._run(stream, schedule, began=trio.current_time(), opener=False)
 
-    async def _run(self, stream: StreamPort, schedule: _Schedule, *, opener: bool) -> None:
+    async def _run(
+        self, stream: StreamPort, schedule: _Schedule, *, began: float, opener: bool
+    ) -> None:
         peer = self._context.state.peer(stream.peer_id)
-        full_check = opener and self._context.now() - peer.full_check_at >= FULL_CHECK_SECONDS
+        # Not in the first session of a connection, for which somebody may be waiting.
+        is_due = self._context.now() - peer.full_check_at >= FULL_CHECK_SECONDS
+        full_check = opener and peer.sessions > 0 and is_due
         driver = SessionDriver(
             self._context, stream, self._context.joined, opener=opener, full_check=full_check
         )
@@ -250,6 +256,7 @@ class Reconciling:
             finally:
                 if schedule.driver is driver:
                     schedule.driver = None
+                peer.recent.append(_figures(driver, driver.over_at - began, opener=opener))
                 if schedule.session is scope:
                     schedule.session = None
                     schedule.release_waiting()
@@ -311,3 +318,17 @@ class Reconciling:
         self._host.gate.block(peer_id, trio.current_time() + seconds)
         if self._tasks is not None:
             self._tasks.start_soon(self._host.disconnect, peer_id)
+
+
+def _figures(driver: SessionDriver, seconds: float, *, opener: bool) -> SessionFigures:
+    return SessionFigures(
+        opened=opener,
+        ended="" if driver.ended is None else str(driver.ended),
+        milliseconds=round(seconds * 1_000, 3),
+        rounds=driver.rounds,
+        bytes_sent=driver.bytes_sent,
+        bytes_received=driver.bytes_received,
+        sent=driver.sent,
+        received=driver.received,
+        again=driver.again,
+    )

@@ -5,6 +5,7 @@ Only the event loop touches it. The store keeps what must outlive the process; t
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ FAULTS_MAX = 16
 BLOCK_SECONDS = 30
 """After the first fault; doubled with each further one."""
 BLOCK_SECONDS_MAX = 3_600
+RECENT_SESSIONS = 8
+SLOWED_SECONDS = 60
+"""As long as a person can still read why a peer was served slowly."""
 
 
 @dataclass(slots=True)
@@ -25,6 +29,25 @@ class Exchange:
     at: int = 0
     progress: tuple[int, int] | None = None
     """(received, lacking) while contributions are coming."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFigures:
+    """What one session cost and brought, over all its commons."""
+
+    opened: bool
+    """Whether this node opened it."""
+    ended: str
+    milliseconds: float
+    """Until the last answer, with the opening of the stream where this node opened it."""
+    rounds: int
+    bytes_sent: int
+    bytes_received: int
+    """Frames, without what lengths, multiplexing and encryption add."""
+    sent: int
+    received: int
+    again: int
+    """Contributions that came although they were here by then."""
 
 
 @dataclass(slots=True)
@@ -54,6 +77,10 @@ class PeerState:
     clock_ahead: int = 0
     """Seconds by which its clock is ahead of ours; for telling a person, nothing else."""
     exchanges: dict[bytes, Exchange] = field(default_factory=dict[bytes, Exchange])
+    recent: deque[SessionFigures] = field(
+        default_factory=lambda: deque[SessionFigures](maxlen=RECENT_SESSIONS)
+    )
+    """The last sessions with it, the latest last."""
 
     def exchange(self, commons: bytes) -> Exchange:
         """Return what is known of one commons with this peer."""

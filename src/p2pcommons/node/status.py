@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from p2pcommons import __version__
@@ -119,6 +120,7 @@ def _peer(peer: PeerState, row: PeerRow | None, context: NodeContext) -> dict[st
 
 def _commons(context: NodeContext, row: CommonsRow, digest: Digest) -> dict[str, object]:
     with_peers: list[dict[str, object]] = []
+        "sessions": [asdict(figures) for figures in peer.recent],
     for peer in context.state.peers.values():
         exchange = peer.exchanges.get(row.id)
         if exchange is None:
