@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from histories import ANA, BO, CY, GARDEN, NOW, Writer
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from p2pcommons.errors import ReadGivenUpError
 from p2pcommons.model.ids import display_name, suffix, to_did
-from p2pcommons.store import Phrase, Query, TagCount, parse_query
+from p2pcommons.store import (
+    Order,
+    Phrase,
+    Query,
+    TagCount,
+    beginnings,
+    database,
+    parse_query,
+    search,
+)
 
 LATER = NOW + 1_000
 
@@ -154,7 +166,8 @@ def test_tags_are_listed_most_used_first(garden):
 
 def test_facets_count_the_selection(garden):
     facets = garden.facets(parse_query("-glass"), now=LATER)
-    assert facets.counted == 2 and not facets.more
+    assert facets.counted == 2
+    assert not facets.more
     assert {item.tag for item in facets.tags} == {"soil", "heap", "work", "été"}
     assert {item.author for item in facets.authors} == {ANA.author, CY.author}
 
@@ -200,8 +213,15 @@ HOSTILE = st.text(
 @example("a " * 400, True)
 @example("x" * 100_000, True)
 @example('-" OR NEAR(a b)', False)
+@example("after:" + "9" * 300 + " on:.. -on:-1..99999", False)
+@example("on:2024..2020 \u202eby:\u202e", True)
+@example("NEAR(oven line, 2) AND title : x ^y {a b}: c + d*", True)
 def test_whatever_is_typed_is_a_query(garden, text, typing):
-    garden.entry_ids(parse_query(text, typing=typing), now=LATER)
+    query = parse_query(text, typing=typing)
+    garden.entry_ids(query, now=LATER)
+    garden.entry_ids(query, now=LATER, order=Order.RELEVANCE)
+    garden.facets(query, now=LATER)
+    garden.query_problems(query)
     garden.find_authors(text)
     garden.tag_counts(prefix=text)
     garden.same_url(GARDEN.id, text)
@@ -214,6 +234,129 @@ def test_the_parser_says_what_it_understood():
     assert query.without_tags == ("glass",)
     assert query.without_phrases == (Phrase("cold"),)
     assert query.by == ("Ana S.",)
+
+
+def test_dates_mean_the_time_by_which_lists_are_ordered(store):
+    writer = Writer()
+    march = writer.write(ANA, _note("march"), at=1_709_251_200)  # 2024-03-01, its first second
+    before = writer.write(ANA, _note("before"), at=1_709_251_199)
+    hasty = writer.write(ANA, _note("hasty"), at=LATER + 500)  # claims more than it can know
+    store.join_commons(GARDEN.id, now=NOW)
+    store.ingest([march, before, hasty], received_at=LATER)
+    assert found(store, "after:2024-03") == ["hasty", "march"]
+    assert found(store, "before:2024-03-01") == found(store, "on:2024-02-29") == ["before"]
+    assert found(store, "on:2024") == ["march", "before"]
+    assert found(store, "-on:2024-03 -after:2025") == ["before"]
+    assert found(store, "on:2024-02..2024-03 -before:2024-03") == ["march"]
+    assert found(store, "on:..2024-02") == ["before"]
+    assert found(store, "after:2024-04 before:2024-03") == []
+    received = time.strftime("%Y-%m-%d", time.gmtime(LATER))
+    assert found(store, f"on:{received}") == ["hasty"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "after:yesterday",
+        "before:2024-13",
+        "on:2024-02-30",
+        "on:..",
+        "after:0000",
+        "after:2024-1-1x",
+        "before:9999",
+        "after:2024..2025",
+        "-on:x",
+    ],
+)
+def test_what_is_no_date_is_named_and_left_out(garden, text):
+    query = parse_query(f"compost {text}")
+    (problem,) = query.problems
+    assert str(problem) == f"{text} is no date: write 2024, 2024-03 or 2024-03-05"
+    assert found(garden, f"compost {text}") == ["Hot"]
+
+
+def test_a_query_of_too_many_parts_says_where_it_was_cut(garden):
+    text = " ".join(f"w{number}" for number in range(40))
+    (problem,) = parse_query(text).problems
+    assert problem.part == "w32"
+    assert len(parse_query(text).phrases) == 32
+
+
+def test_somebody_unknown_in_a_query_is_named(garden):
+    problems = garden.query_problems(parse_query("by:Ana by:Zed -by:Nobody after:x"))
+    assert [problem.part for problem in problems] == ["after:x", "by:Zed", "-by:Nobody"]
+
+
+def test_beginnings_find_all_words_they_begin_however_many_there_are(store, monkeypatch):
+    writer = Writer()
+    titles = ["sola", "solar", "solarium", "solars", "SOLARE", "sol", "Sólar", "soler", "isolar"]
+    store.join_commons(GARDEN.id, now=NOW)
+    store.ingest([writer.entry(ANA, title) for title in titles], received_at=LATER)
+    expected = ["Sólar", "SOLARE", "solars", "solarium", "solar", "sola"]
+    for most in (300, 2, 0):
+        monkeypatch.setattr(beginnings, "WORDS_MAX", most)
+        assert found(store, "sola", typing=True) == expected
+        assert found(store, "SOLA", typing=True) == expected
+        assert found(store, "sóla", typing=True) == expected
+    assert found(store, "so", typing=True) == [], "two letters are a whole word"
+    assert found(store, '"sola', typing=True) == ["sola"], "a phrase is not unfinished"
+    assert found(store, "-sola", typing=True)[-1] == "solar"
+
+
+def test_the_best_come_first_and_what_is_older_follows_newest_first(store, monkeypatch):
+    writer = Writer()
+    store.join_commons(GARDEN.id, now=NOW)
+    rest = "among other words of the same text"
+    made = [
+        writer.entry(ANA, "old", text=f"oven {rest}"),
+        writer.entry(ANA, "Oven", text=rest),
+        writer.entry(ANA, "tagged", "oven", text=rest),
+        writer.entry(ANA, "text", text=f"an oven {rest}"),
+        writer.entry(ANA, "nothing", text=rest),
+    ]
+    store.ingest(made, received_at=LATER)
+
+    def best(text, **more):
+        rowids = store.entry_ids(parse_query(text), now=LATER, order=Order.RELEVANCE, **more)
+        return [row.title for row in store.entry_rows(rowids)]
+
+    assert best("oven") == ["Oven", "tagged", "text", "old"]
+    assert best("oven", limit=2) == ["Oven", "tagged"]
+    assert best("oven -tagged by:nobody") == []
+    assert best("#oven") == ["tagged"]
+    monkeypatch.setattr(search, "RANKED_ROWS_MAX", 2)
+    assert best("oven") == ["tagged", "text", "Oven", "old"], "older ones are not ranked"
+    assert best("oven", limit=3) == ["tagged", "text", "Oven"]
+
+
+def test_facets_say_when_they_count_the_newest_only(garden, monkeypatch):
+    monkeypatch.setattr(search, "FACETS_ROWS_MAX", 2)
+    facets = garden.facets(Query(), now=LATER)
+    assert facets.counted == 2
+    assert facets.more
+    assert {item.tag for item in facets.tags} == {"été", "glass"}
+
+
+def test_a_search_nobody_waits_for_ends_in_the_middle(garden, monkeypatch):
+    monkeypatch.setattr(database, "GIVE_UP_STEPS", 1)
+    asked = iter([False, False, True])
+    with pytest.raises(ReadGivenUpError), garden.giving_up_when(lambda: next(asked, True)):
+        garden.entry_ids(Query(), now=LATER)
+    with pytest.raises(ReadGivenUpError), garden.giving_up_when(lambda: True):
+        pass
+    assert garden.entry_count(Query(), now=LATER) == 3, "and the next one is answered"
+
+
+def test_no_search_sorts_all_that_it_finds(garden, monkeypatch):
+    monkeypatch.setattr(search, "FEW_ENTRIES", 0)
+    for text in (
+        "", "heap", "heap week", '"the heap" -cold', "#soil", "#soil #work", "#soil heap -#glass",
+        "-heap", "-#soil", "by:Ana", "by:Ana heap", "by:Ana -heap #soil", "-by:Ana heap",
+        "by:Ana by:Bo heap", "heap after:2024 -on:2025",
+    ):  # fmt: skip
+        steps = garden.search_steps(parse_query(text))
+        assert steps, text
+        assert not [step for step in steps if "TEMP B-TREE" in step], text
 
 
 def _note(title, *tags):

@@ -28,6 +28,7 @@ a store of a million entries would answer in seconds."""
 _TERM = re.compile(
     r"""(-?)((?:\#|tag:|by:|after:|before:|on:)?)(?:"([^"]*)(?:"|\Z)|(\S+))""", re.IGNORECASE
 )
+_LETTERS = re.compile(r"[A-Za-z0-9]+")
 _LAST_LETTERS = re.compile(r"[^\W_]+\Z")
 _FIRST_CJK = "\u2e80"
 """From here on lie the scripts in which one sign says as much as some letters, and no spaces
@@ -184,6 +185,11 @@ def quoted(text: str) -> str:
 def is_searchable(text: str) -> bool:
     """Tell whether the index has words for anything in `text`."""
     return _searchable(text)
+
+
+def is_one_word(text: str) -> bool:
+    """Tell whether the index takes `text` for a single word, as far as can be said here."""
+    return _LETTERS.fullmatch(text) is not None
 
 
 def _as_tag(text: str) -> str:

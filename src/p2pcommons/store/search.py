@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from p2pcommons.model.limits import AHEAD_SECONDS_MAX
 from p2pcommons.store.beginnings import phrase_expression
 from p2pcommons.store.people import PeoplePart
-from p2pcommons.store.query import Order, Problem, Query, is_searchable, quoted
+from p2pcommons.store.query import Order, Problem, Query, is_one_word, is_searchable, quoted
+from p2pcommons.store.ranking import best_first
 from p2pcommons.store.records import AuthorCount, Facets, TagCount
 from p2pcommons.store.search_plan import (
     HAS_TAG,
@@ -27,7 +28,6 @@ from p2pcommons.store.search_plan import (
     matching,
     tagged,
 )
-from p2pcommons.store.search_text import SearchText
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -41,17 +41,6 @@ FACETS_ROWS_MAX = 10_000
 FEW_ENTRIES = 200
 """Where an author began no more entries, or a commons has no more, these are gone through one by
 one; a common word would else be walked to its end to find them."""
-
-_WORTH = {"title": 8.0, "tags": 6.0, "url": 2.0, "excerpt": 2.0, "text": 1.0}
-"""What a word counts for, by where it stands."""
-_WEIGHTS = ", ".join(str(_WORTH[column]) for column in SearchText._fields[1:])
-
-_RANKED = f"""
-SELECT f.rowid FROM entry_text f
-WHERE f.entry_text MATCH ? AND f.rowid >= ? AND f.rowid <= ?
-AND +f.rowid IN (SELECT value FROM json_each(?))
-ORDER BY bm25(entry_text, {_WEIGHTS}), f.rowid DESC
-"""  # noqa: S608
 
 _TAG_FACETS = """
 SELECT g.text, n.times FROM (
@@ -152,9 +141,14 @@ class SearchPart(PeoplePart):
         newest = self.entry_ids(query, now=now, limit=RANKED_ROWS_MAX)
         if not newest:
             return newest
-        expression = " AND ".join(self._positive(query, with_tags=False))
-        values = (expression, newest[-1], newest[0], _json(newest))
-        ranked = self._database.read_numbers(_RANKED, values)
+        positive = self._positive(query)
+        ranked = best_first(
+            self._database,
+            newest,
+            query.phrases,
+            positive[: len(query.phrases)],
+            positive if len(positive) > 1 else (),
+        )
         if limit is not None and limit <= len(ranked):
             return ranked[:limit]
         if len(newest) == RANKED_ROWS_MAX:
@@ -174,7 +168,7 @@ class SearchPart(PeoplePart):
         positive, negative = self._positive(query), self._negative(query)
         few = self._few(query, authors)
         if few is not None:
-            plan = self._one_by_one(few, positive, negative, tags)
+            plan = self._one_by_one(few, query, tags)
         elif positive and (query.phrases or len(tags) > 1 or negative):
             plan = self._through_words(positive, negative, tags, authors, bounds)
         else:
@@ -190,13 +184,11 @@ class SearchPart(PeoplePart):
         self._leave_out_tags(plan, query, bounds, walked_whole=few is None and not positive)
         return plan if self._select_commons(base, query) else None
 
-    def _one_by_one(
-        self, few: Walk, positive: list[str], negative: str, tags: Collection[int]
-    ) -> Plan:
-        if positive:
-            few.require(MATCHES, " AND ".join(positive))
-        if negative:
-            few.require("NOT " + MATCHES, negative)
+    def _one_by_one(self, few: Walk, query: Query, tags: Collection[int]) -> Plan:
+        for phrase in query.phrases:
+            few.require(MATCHES, quoted(phrase.text))
+        for phrase in query.without_phrases:
+            few.require("NOT " + MATCHES, quoted(phrase.text))
         for tag in tags:
             few.require(HAS_TAG, tag)
         return Plan(few)
@@ -249,6 +241,11 @@ class SearchPart(PeoplePart):
 
     def _few(self, query: Query, authors: Sequence[int]) -> Walk | None:
         """Return a walk of the few entries that authors or commons leave, if they are few."""
+        phrases = (*query.phrases, *query.without_phrases)
+        if any(phrase.prefix or not is_one_word(phrase.text) for phrase in phrases):
+            # FTS5 looks for the next entry that fits before it sees that this one does not, which
+            # is quick for a single word alone.
+            return None
         walk = listed()
         if authors:
             counted = self._database.read_one(
@@ -273,15 +270,13 @@ class SearchPart(PeoplePart):
 
     # What the parts of a query mean here
 
-    def _positive(self, query: Query, *, with_tags: bool = True) -> list[str]:
-        """Return FTS5 expressions that all have to be found.
+    def _positive(self, query: Query) -> list[str]:
+        """Return FTS5 expressions that all have to be found, those of the phrases first.
 
         The words of a tag are in the index as well, so a rare tag narrows a common word there.
         """
         found = [phrase_expression(self._database, phrase) for phrase in query.phrases]
-        if with_tags:
-            found += [f"tags : {quoted(tag)}" for tag in query.tags if is_searchable(tag)]
-        return found
+        return found + [f"tags : {quoted(tag)}" for tag in query.tags if is_searchable(tag)]
 
     def _negative(self, query: Query) -> str:
         return " OR ".join(quoted(phrase.text) for phrase in query.without_phrases)
