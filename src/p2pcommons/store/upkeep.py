@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
     from p2pcommons.store.interning import Interner
 
+COUNTED_SECONDS_MAX = 12 * 3_600
+"""Between two sweeps: a machine that slept over night counts the night, a clock that jumps by
+years counts half a day."""
+
+_SWEPT_AT = "swept_at"
+
 _FOLDED_FROM = """
 (c.kind = 'entry' AND c.target ISNULL) OR (c.kind = 'profile' AND c.target ISNULL)
 """
@@ -32,8 +38,11 @@ class UpkeepPart(StorePart):
     def sweep(self, now: int) -> int:
         """Erase what was withdrawn 72 hours ago, with its words in the index.
 
-        Returns the number of bodies erased. Meant to be called about once an hour.
+        Returns the number of bodies erased. Meant to be called about once an hour: of the time
+        since the last call at most `COUNTED_SECONDS_MAX` counts, so that a clock that jumps ahead
+        erases nothing early. Whoever was away for longer keeps it for longer.
         """
+        self._leave_out_jumps(now)
         erased, handled = 0, CHUNK
         while handled == CHUNK:
             handled, bodies = self._erase_some(now)
@@ -66,6 +75,24 @@ class UpkeepPart(StorePart):
             with self._writing() as connection:
                 connection.execute("INSERT INTO entry_text(entry_text) VALUES('integrity-check')")
         return [] if found == ["ok"] else found
+
+    def _leave_out_jumps(self, now: int) -> None:
+        """Move the times of withdrawals by what does not count of the time since the last call."""
+        with self._writing() as connection:
+            row = connection.execute(
+                "SELECT value FROM meta WHERE key = ?", (_SWEPT_AT,)
+            ).fetchone()
+            passed = now - int(row[0]) if row is not None else 0
+            jump = passed - min(max(passed, 0), COUNTED_SECONDS_MAX)
+            # What came under a clock that was ahead begins to wait now.
+            connection.execute(
+                "UPDATE withdrawal SET hidden_at = min(hidden_at + ?1, ?2) "
+                "WHERE ?1 != 0 OR hidden_at > ?2",
+                (jump, now),
+            )
+            connection.execute(
+                "INSERT OR REPLACE INTO meta(key, value) VALUES(?, ?)", (_SWEPT_AT, str(now))
+            )
 
     def _erase_some(self, now: int) -> tuple[int, int]:
         """Return how many withdrawals were dealt with, and how many bodies that erased."""
