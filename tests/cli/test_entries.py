@@ -84,6 +84,36 @@ def test_search_takes_its_options_among_the_words(garden: Any) -> None:
     assert len(titles(garden.json("search", "focal", "--json", "--", "--limt"))) == 2
 
 
+def test_searches_and_lists_know_dates(garden: Any) -> None:
+    assert len(titles(garden.json("search", "after:2020-05"))) == 4
+    assert titles(garden.json("search", "focal", "on:2020", "-by:Zed")) == []
+    assert titles(garden.json("list", "--before", "2020-01-31")) == []
+    assert len(titles(garden.json("list", "--after", "2020", "--tag", "solar"))) == 3
+
+
+@pytest.mark.parametrize(
+    "line",
+    [["search", "oven", "after:tomorrow"], ["list", "--after", "tomorrow"]],
+)
+def test_what_is_no_date_in_a_line_is_named(garden: Any, line: list[str]) -> None:
+    done = garden(*line)
+    assert done.code == 2
+    assert "tomorrow is no date: write 2024, 2024-03 or 2024-03-05" in done.err
+
+
+def test_a_search_says_who_is_meant_by_nobody(garden: Any) -> None:
+    done = garden("search", "oven", "by:Zed")
+    assert (done.code, done.out) == (0, "")
+    assert "by:Zed means nobody here" in done.err
+
+
+def test_a_search_can_put_the_best_first(garden: Any) -> None:
+    assert titles(
+        garden.json("search", "focal", "--sort", "relevance", "parabola", "--limit=1")
+    ) == ["Parabola"]
+    assert garden.error("search", "focal", "--sort", "best")[0] == 2
+
+
 def test_tags_are_counted_most_used_first(garden: Any) -> None:
     assert garden.json("tags")["items"] == [
         {"tag": "solar", "count": 3},

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from p2pcommons.replica import open_replica
+from p2pcommons.tui.lanes import Desk
+from p2pcommons.tui.screens import browse
 from p2pcommons.tui.screens.browse import Browse, search_terms
 from p2pcommons.tui.screens.first_run import FirstRun
 from p2pcommons.tui.screens.reader import Reader
@@ -19,10 +23,17 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from p2pcommons.paths import Paths
+    from p2pcommons.replica import Replica
 
 
 def entry_list(pilot: Pilot[int]) -> EntryList:
     return pilot.app.screen.query_one(EntryList)
+
+
+def titles(pilot: Pilot[int]) -> list[str]:
+    """The titles in the list, from its first row."""
+    shown = entry_list(pilot)
+    return [shown._rows[rowid].title for rowid in shown._ids]
 
 
 @pytest.mark.asyncio
@@ -110,6 +121,75 @@ async def test_search_finds_while_typing_and_escape_restores_the_place(garden: P
         await press(pilot, "escape")
         assert entry_list(pilot).row_count == 5
         assert entry_list(pilot).row == before
+
+
+@pytest.mark.asyncio
+async def test_the_best_come_first_when_asked_for_also_while_typing(garden: Paths) -> None:
+    async with running(garden) as pilot:
+        await press(pilot, "/")
+        await write(pilot, "solar")
+        assert titles(pilot) == ["Drying herbs without power", "Build a solar oven from a box"]
+        await press(pilot, "ctrl+r")
+        assert titles(pilot) == ["Build a solar oven from a box", "Drying herbs without power"]
+        assert "best first" in screen_text(pilot)
+        await press(pilot, "enter", "b")
+        assert titles(pilot)[0] == "Drying herbs without power"
+        assert "best first" not in screen_text(pilot)
+
+
+@pytest.mark.asyncio
+async def test_a_part_of_a_query_that_means_nothing_is_named(garden: Paths) -> None:
+    async with running(garden, NARROW) as pilot:
+        await press(pilot, "/")
+        await write(pilot, "compost after:20")
+        assert "after:20 is no date" in screen_text(pilot)
+        assert entry_list(pilot).row_count == 1
+        await write(pilot, "24 by:zed")
+        assert "by:zed means nobody here" in screen_text(pilot)
+        await press(pilot, "ctrl+u")
+        await write(pilot, "after:2024 compost")
+        assert entry_list(pilot).row_count == 1
+        assert "is no date" not in screen_text(pilot)
+
+
+@pytest.mark.asyncio
+async def test_a_long_list_comes_in_two_parts_and_is_whole(
+    garden: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browse, "FIRST_IDS", 2)
+    async with running(garden) as pilot:
+        assert len(titles(pilot)) == entry_list(pilot).row_count == 5
+        assert "5 entries" in screen_text(pilot)
+        await press(pilot, "/")
+        await write(pilot, "a")
+        await press(pilot, "ctrl+u", "escape", "end")
+        assert entry_list(pilot).row is not None
+        with open_replica(garden, clock=lambda: NOW) as replica:
+            commons = replica.commons()[0].id
+            replica.add_entry(commons, title="Newest of all")
+        await press(pilot, "f5")
+        assert entry_list(pilot).row_count == 6
+        assert entry_list(pilot).cursor == 5, "the place in the second part is kept"
+
+
+@pytest.mark.asyncio
+async def test_a_search_nobody_waits_for_makes_room_for_the_next(garden: Paths) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    desk = Desk(garden, lambda: NOW)
+    begun = threading.Event()
+
+    def search(replica: Replica) -> None:
+        begun.set()
+        replica.store._database.read(endless)
+
+    try:
+        waiting = asyncio.create_task(desk.search.run(search))
+        await asyncio.to_thread(begun.wait)
+        waiting.cancel()
+        assert await desk.search.run(lambda replica: len(replica.entries())) == 5
+        assert waiting.cancelled()
+    finally:
+        desk.close()
 
 
 @pytest.mark.asyncio

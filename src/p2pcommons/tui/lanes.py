@@ -7,6 +7,7 @@ awaited, one piece after another; what comes back are frozen values.
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,7 +24,11 @@ T = TypeVar("T")
 class Lane:
     """One thread with its own replica of the profile at `paths`."""
 
-    def __init__(self, paths: Paths, name: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, paths: Paths, name: str, clock: Callable[[], float], *, gives_up: bool = False
+    ) -> None:
+        """With `gives_up`, work that nobody waits for any more ends in the middle of a read."""
+        self._gives_up = gives_up
         self._paths = paths
         self._clock = clock
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"tui-{name}")
@@ -37,9 +42,13 @@ class Lane:
         Work that was not begun is dropped when the waiting task is cancelled.
         """
         loop = asyncio.get_running_loop()
+        unwanted = threading.Event()
         self.waiting += 1
         try:
-            return await loop.run_in_executor(self._executor, lambda: work(self._own()))
+            return await loop.run_in_executor(self._executor, lambda: self._do(work, unwanted))
+        except asyncio.CancelledError:
+            unwanted.set()
+            raise
         finally:
             self.waiting -= 1
 
@@ -51,6 +60,13 @@ class Lane:
         """Finish what was begun, close the replica, end the thread."""
         self._executor.submit(self._close_replica)
         self._executor.shutdown(wait=True)
+
+    def _do(self, work: Callable[[Replica], T], unwanted: threading.Event) -> T:
+        replica = self._own()
+        if not self._gives_up:
+            return work(replica)
+        with replica.giving_up_when(unwanted.is_set):
+            return work(replica)
 
     def _own(self) -> Replica:
         if self._replica is None:
@@ -72,7 +88,7 @@ class Desk:
     def __init__(self, paths: Paths, clock: Callable[[], float]) -> None:
         self.paths = paths
         self.read = Lane(paths, "read", clock)
-        self.search = Lane(paths, "search", clock)
+        self.search = Lane(paths, "search", clock, gives_up=True)
         self.write = Lane(paths, "write", clock)
         self.node = Lane(paths, "node", clock)
         self.slow = Lane(paths, "slow", clock)

@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from p2pcommons.errors import P2PCommonsError
+from p2pcommons.store import Order
 from p2pcommons.tui import shaping
 from p2pcommons.tui.command import command
 from p2pcommons.tui.messages import SelectedCommons
@@ -24,11 +25,13 @@ from p2pcommons.tui.widgets.entry_list import EntryList
 from p2pcommons.tui.widgets.preview import Preview
 
 if TYPE_CHECKING:
-    from array import array
-
     from p2pcommons.replica import Replica
+    from p2pcommons.replica.records import Selection
     from p2pcommons.store import Facets
     from p2pcommons.tui.records import EntryLine
+
+FIRST_IDS = 512
+"""Entries found before the others, which may be a million: some screens full, in whole pages."""
 
 TYPING_PAUSE_SECONDS = 0.12
 """A search starts when the fingers rest this long."""
@@ -43,18 +46,21 @@ class Browse(BrowsePanes):
     HELP_TEXT = (
         "Everything that is on this machine, newest first. Choose a commons or a tag at the left "
         "(f at narrow screens), move with the arrows, read with Enter. / searches as you type: "
-        'words, "a phrase", #tag, by:name, and -word for what must not be there. Mark several '
-        "entries with Space and the next tag goes to all of them."
+        'words, "a phrase", #tag, by:name, after:2024-03, before:2024, on:2024-03-05, and - before '
+        "any of them for what must not be there. b (in the search ^r) puts the best first instead "
+        "of the newest. Mark several entries with Space and the next tag goes to all of them."
     )
     HELP_COMMANDS = (
         "p2pcommons list --limit 20",
-        "p2pcommons search solar #repair -winter",
+        "p2pcommons search solar #repair -winter after:2024",
+        "p2pcommons search --sort relevance solar oven",
         "p2pcommons add URL --title T --tag t",
         "p2pcommons tags --prefix s",
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "Search", id="browse.search", key_display="/"),
+        Binding("b,ctrl+r", "order", "Best first or newest", id="browse.order", show=False),
         Binding("f", "facets", "Commons and tags", id="browse.facets"),
         Binding("enter", "results", "To the results", id="browse.results"),
         Binding("escape", "back", "Back", id="browse.back"),
@@ -102,27 +108,52 @@ class Browse(BrowsePanes):
         await self._look(keep_place=keep_place)
 
     async def _look(self, *, keep_place: bool) -> None:
-        """Find the entries of the view, show them, then count their tags."""
-        query, commons, tags = self._query, self._scope(), self._tags
+        """Find the first entries of the view, show them, count their tags, find the others."""
+        entry_list = self.query_one(EntryList)
+        # Somebody deep in a list keeps their place only in the whole of it.
+        whole = keep_place and entry_list.deepest > FIRST_IDS
+        try:
+            found = await self._find(limit=None if whole else FIRST_IDS)
+            entry_list.terms = search_terms(self._query)
+            entry_list.set_ids(found.ids, keep_place=keep_place)
+            self._looked = True
+            self._problems = found.problems
+            self._more = found.older_than is not None
+            self._show_total()
+            self._show_emptiness()
+            self._show_tags(await self._count())
+            if found.older_than is not None:
+                entry_list.extend((await self._find(older_than=found.older_than)).ids)
+                self._more = False
+                self._show_total()
+        except P2PCommonsError as error:
+            self.app.notify(str(error), severity="error", markup=False)
+
+    async def _find(self, *, limit: int | None = None, older_than: int | None = None) -> Selection:
+        query, commons, tags, order = self._query, self._scope(), self._tags, self._order
         typing = self.query_one("#query", Input).has_focus
 
-        def find(replica: Replica) -> array[int]:
-            return replica.select(query, commons=commons, tags=tags, typing=typing).ids
+        def find(replica: Replica) -> Selection:
+            return replica.select(
+                query,
+                commons=commons,
+                tags=tags,
+                typing=typing,
+                order=order if older_than is None else Order.NEWEST,
+                limit=limit,
+                older_than=older_than,
+            )
+
+        return await self.context.desk.search.run(find)
+
+    async def _count(self) -> Facets:
+        query, commons, tags = self._query, self._scope(), self._tags
+        typing = self.query_one("#query", Input).has_focus
 
         def count(replica: Replica) -> Facets:
             return replica.facets(query, commons=commons, tags=tags, typing=typing)
 
-        try:
-            ids = await self.context.desk.search.run(find)
-            entry_list = self.query_one(EntryList)
-            entry_list.terms = search_terms(query)
-            entry_list.set_ids(ids, keep_place=keep_place)
-            self._looked = True
-            self._show_total()
-            self._show_emptiness()
-            self._show_tags(await self.context.desk.search.run(count))
-        except P2PCommonsError as error:
-            self.app.notify(str(error), severity="error", markup=False)
+        return await self.context.desk.search.run(count)
 
     def _scope(self) -> tuple[bytes, ...]:
         return () if self._commons is None else (self._commons,)
@@ -160,6 +191,14 @@ class Browse(BrowsePanes):
         if not self._query:
             self._place_before = self.query_one(EntryList).place()
         self.query_one("#query", Input).focus()
+
+    def action_order(self) -> None:
+        """Put the best first, or the newest again."""
+        best = self._order is Order.NEWEST
+        self._order = Order.RELEVANCE if best else Order.NEWEST
+        if best and not self._query.strip():
+            self.app.notify("Searches show the best first now; b again: the newest.", markup=False)
+        self._select()
 
     def action_facets(self) -> None:
         """Go to the side, which is a drawer on a narrow screen, and back."""
@@ -282,8 +321,12 @@ class Browse(BrowsePanes):
         self.query_one(EntryList).clear_marks()
 
 
+NOT_WORDS = ("-", "#", "tag:", "by:", "after:", "before:", "on:")
+"""What parts of a query begin with that are no words of an entry."""
+
+
 def search_terms(query: str) -> tuple[str, ...]:
     """The words of a query to be pointed out in titles, folded for comparison."""
     terms = (word.strip('"').casefold() for word in query.split())
     plain = (term for term in terms if len(term) > 1)
-    return tuple(term for term in plain if not term.startswith(("-", "#", "tag:", "by:")))
+    return tuple(term for term in plain if not term.startswith(NOT_WORDS))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
+from p2pcommons.store import Order
 from p2pcommons.tui import wording
 from p2pcommons.tui.screens.dialog import words
 from p2pcommons.tui.screens.entry_actions import EntryActions
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from textual.widget import Widget
 
-    from p2pcommons.store import Facets
+    from p2pcommons.store import Facets, Problem
     from p2pcommons.tui.context import Context
 
 TAGS_SHOWN_MAX = 30
@@ -71,6 +72,9 @@ class BrowsePanes(EntryActions):
         self._query = ""
         self._place_before: tuple[int, int] | None = None
         self._looked = False
+        self._order = Order.NEWEST
+        self._problems: tuple[Problem, ...] = ()
+        self._more = False
         self._nothing_under_cursor = True
 
     def body(self) -> Iterable[Widget]:
@@ -79,7 +83,7 @@ class BrowsePanes(EntryActions):
         side = Vertical(
             words("COMMONS", "heading"),
             ChoiceList(glyphs=glyphs, widget_id="commons"),
-            words("TAGS", "heading"),
+            words("TAGS", "heading", widget_id="tags-heading"),
             ChoiceList(glyphs=glyphs, widget_id="tags"),
             id="side",
         )
@@ -118,12 +122,25 @@ class BrowsePanes(EntryActions):
     def _show_total(self) -> None:
         entry_list = self.query_one(EntryList)
         parts = [f"#{tag}" for tag in self._tags]
-        parts.append(wording.count(entry_list.row_count, "entry", "entries"))
+        parts += [f"{problem.part} {problem.what}" for problem in self._problems[:1]]
+        if self._order is Order.RELEVANCE and self._query.strip():
+            parts.append("best first")
+        parts.append(self._count_in_words(entry_list.row_count))
         if entry_list.marks:
             parts.append(f"{len(entry_list.marks)} marked")
         self.query_one("#total", Static).update(f" {self.context.glyphs.dot} ".join(parts))
 
+    def _count_in_words(self, found: int) -> str:
+        if self._more and not self._query.strip() and not self._tags:
+            lines = self.context.news.overview.commons
+            found = sum(line.entries for line in lines if self._commons in (None, line.commons))
+        elif self._more:
+            return f"more than {found:,} entries"
+        return wording.count(found, "entry", "entries")
+
     def _show_tags(self, facets: Facets) -> None:
+        heading = f"TAGS of the newest {facets.counted:,}" if facets.more else "TAGS"
+        self.query_one("#tags-heading", Static).update(heading)
         most = max((row.count for row in facets.tags), default=1)
         shown = [Choice(tag, f"#{tag}", "shown", chosen=True) for tag in self._tags]
         shown += [

@@ -147,6 +147,12 @@ class EntryList(ScrollView, can_focus=True):
         """How many entries the list has."""
         return len(self._ids)
 
+    @property
+    def deepest(self) -> int:
+        """The last row that is on the screen or under the cursor."""
+        bottom = (self.scroll_offset.y + self.size.height) // self.row_height
+        return max(self.cursor, min(bottom, len(self._ids) - 1))
+
     def set_ids(self, ids: array[int], *, keep_place: bool = False) -> None:
         """Show other row ids; with `keep_place` the cursor stays on its entry if it is there."""
         anchor = self._ids[self.cursor] if keep_place and self._ids else None
@@ -166,6 +172,14 @@ class EntryList(ScrollView, can_focus=True):
             top = 0
         self.scroll_to(y=top, animate=False)
         self._announce()
+        self.refresh()
+
+    def extend(self, ids: array[int]) -> None:
+        """Append what is older; what is shown, and where the cursor stands, stays."""
+        # A page that was not full when it was asked for is asked for again.
+        self._asked.discard(len(self._ids) // PAGE_ROWS)
+        self._ids.extend(ids)
+        self._resize()
         self.refresh()
 
     def supply(self, generation: int, rows: Iterable[EntryLine]) -> None:
