@@ -76,7 +76,11 @@ class Store(
         return self._database.path
 
     def data_version(self) -> int:
-        """Return a number that changes whenever anyone, this Store included, has committed."""
+        """Return a number that changes whenever anyone, this Store included, has committed.
+
+        Raises StoreError when the file was removed or replaced since it was opened.
+        """
+        self._database.check_place()
         row = self._database.read_one("PRAGMA data_version")
         assert row is not None
         return int(row[0])
