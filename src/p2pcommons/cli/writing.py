@@ -11,6 +11,7 @@ import click
 
 from p2pcommons.cli.choosing import choose_commons, title_of
 from p2pcommons.cli.entries import hashes
+from p2pcommons.cli.keeping import kept_as_draft
 from p2pcommons.cli.output import Reply
 from p2pcommons.cli.parsing import WordsCommand, command
 from p2pcommons.cli.terminal import is_tty
@@ -20,7 +21,7 @@ from p2pcommons.model.ids import short
 
 if TYPE_CHECKING:
     from p2pcommons.cli.invocation import Invocation
-    from p2pcommons.replica import Replica
+    from p2pcommons.replica import Draft, Replica
     from p2pcommons.store import Found
 
 STDIN = "-"
@@ -68,16 +69,22 @@ def add(
     url = _address(words)
     with invocation.open_as_person() as replica:
         row = choose_commons(invocation, replica, commons)
-        added = replica.add_entry(
-            row.id,
-            title=title,
-            url=url,
-            text=_text(invocation, words, text, path) or "",
-            form=form,
-            tags=tags,
-            language=language,
-            licence=licence,
-        )
+        typed = _text(invocation, words, text, path) or ""
+
+        def draft() -> Draft:
+            return _draft(row.id, title=title, url=url, text=typed, form=form, tags=tags)
+
+        with kept_as_draft(invocation, replica, draft):
+            added = replica.add_entry(
+                row.id,
+                title=title,
+                url=url,
+                text=typed,
+                form=form,
+                tags=tags,
+                language=language,
+                licence=licence,
+            )
     if added.same_url:
         there = ", ".join(short(each) for each in added.same_url)
         invocation.out.say(f"the address was there already: {there}")
@@ -88,6 +95,24 @@ def add(
         "same_url": [each.hex() for each in added.same_url],
     }
     return Reply(fields, [short(added.id)], (f"published in {title_of(row)}: {added.title}",))
+
+
+def _draft(
+    commons: bytes,
+    entry: bytes = b"",
+    *,
+    title: str | None,
+    url: str | None,
+    text: str | None,
+    form: str | None,
+    tags: tuple[str, ...] = (),
+) -> Draft:
+    """Return what a person has typed so far, as the screens keep it."""
+    from p2pcommons.replica import Draft
+
+    return Draft(
+        "", commons.hex(), entry.hex(), form or "", title or "", url or "", text or "", tags
+    )
 
 
 @command(
@@ -139,18 +164,33 @@ def edit(
         given = (title, new_text, url, form, language, licence)
         if not merge and all(value is None for value in given):
             raise UserError("nothing to change: give --title, --text, --file, --url or another")
-        edited = replica.edit_entry(
-            found.entry or found.id,
-            commons=found.commons,
-            title=title,
-            text=new_text,
-            url=url,
-            form=form,
-            language=language,
-            licence=licence,
-            edit_note=note,
-            merge=merge,
-        )
+        entry = found.entry or found.id
+
+        def draft() -> Draft:
+            shown = replica.entry(found.commons, entry)
+            return _draft(
+                found.commons,
+                entry,
+                title=shown.row.title if title is None else title,
+                url=shown.row.url if url is None else url,
+                text=shown.text if new_text is None else new_text,
+                form=form or shown.row.form,
+                tags=replica.my_tags(found.commons, entry),
+            )
+
+        with kept_as_draft(invocation, replica, draft):
+            edited = replica.edit_entry(
+                entry,
+                commons=found.commons,
+                title=title,
+                text=new_text,
+                url=url,
+                form=form,
+                language=language,
+                licence=licence,
+                edit_note=note,
+                merge=merge,
+            )
         heads = replica.entry(found.commons, edited.id).row.heads
     fields = {
         "id": edited.id.hex(),

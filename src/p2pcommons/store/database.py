@@ -70,13 +70,13 @@ class Database:
         *,
         read_only: bool = False,
         migrations: Sequence[Migration] = MIGRATIONS,
-        wait_seconds: float = WAIT_SECONDS,
+        wait_seconds: float | None = None,
         progress: Progress | None = None,
         turn: Turn | None = None,
     ) -> None:
         self.path = path
         self.read_only = read_only
-        self.wait_seconds = wait_seconds
+        self.wait_seconds = WAIT_SECONDS if wait_seconds is None else wait_seconds
         self._writer: sqlite3.Connection | None = None
         self._durable: bool | None = None
         self._progress = progress or _unseen
