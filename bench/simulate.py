@@ -18,6 +18,7 @@ import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -66,9 +67,7 @@ def live_through(seed: int, plan: Plan) -> Outcome:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        failure = "".join(traceback.format_exception(error))
+        failure = "".join(traceback.format_exception(_innermost(error)))
     traffic = world.net.traffic
     counts = Counter(
         contributions=len(world.made),
@@ -81,6 +80,16 @@ def live_through(seed: int, plan: Plan) -> Outcome:
         liars=sum(isinstance(node, Liar) for node in world.nodes),
     )
     return Outcome(seed, time.process_time() - began, world.trace, failure, counts)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What went wrong, without the nurseries around it."""
+    while isinstance(error, BaseExceptionGroup):
+        inside = cast("tuple[BaseException, ...]", error.exceptions)
+        if len(inside) != 1:
+            break
+        error = inside[0]
+    return cast("BaseException", error)
 
 
 def _one(work: tuple[int, Plan]) -> Outcome:

@@ -197,7 +197,6 @@ class StreamEnd:
                 return None
             self._arrived = trio.Event()
             await self._arrived.wait()
-        await trio.lowlevel.checkpoint()
         if self._is_over or not self._frames:
             return None
         frame = self._frames.popleft()
@@ -214,9 +213,15 @@ class StreamEnd:
     async def write_frame(self, data: bytes) -> None:
         if self._is_over or self._is_closed:
             raise NetworkError("the stream is closed")
+        # A frame larger than the window passes when nothing else is under way.
+        if self._in_flight_bytes and self._in_flight_bytes + len(data) > WINDOW_BYTES:
+            await self._wait_for_room(len(data))
+        self._in_flight_bytes += len(data)
+        self._carry(data)
+
+    async def _wait_for_room(self, size: int) -> None:
         with trio.move_on_after(WRITE_SECONDS) as scope:
-            # A frame larger than the window passes when nothing else is under way.
-            while self._in_flight_bytes and self._in_flight_bytes + len(data) > WINDOW_BYTES:
+            while self._in_flight_bytes and self._in_flight_bytes + size > WINDOW_BYTES:
                 self._has_room = trio.Event()
                 await self._has_room.wait()
                 if self._is_over:
@@ -224,11 +229,6 @@ class StreamEnd:
         if scope.cancelled_caught:
             await self.reset()
             raise NetworkError("the other side does not read")
-        await trio.lowlevel.checkpoint()
-        if self._is_over:
-            raise NetworkError("the stream was cut")
-        self._in_flight_bytes += len(data)
-        self._carry(data)
 
     async def close(self) -> None:
         if not self._is_over and not self._is_closed:

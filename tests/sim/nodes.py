@@ -31,7 +31,8 @@ from .people import Writer
 from .stores import PATH, MemoryStore, TimedLanes, open_store
 
 BASE_TIME = 1_790_000_000
-POLL_SECONDS = 1.0
+POLL_SECONDS = 4.0
+"""Longer than in a real node: looking is what an idle one does most."""
 NOWHERE = find_paths("/nonexistent/simulated")
 NUDGES_LOST = 0.1
 

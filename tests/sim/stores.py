@@ -20,6 +20,8 @@ from p2pcommons.store.database import Database
 
 from .virtual_time import Timeline
 
+AT_ONCE = 0.8
+"""Share of verifications and reads that take no time: the fewer wait, the cheaper is a world."""
 PATH = Path("/tmp/simulated.db")  # for messages: nothing is read or written there
 
 
@@ -107,7 +109,7 @@ def _empty() -> bytes:
 
 
 class TimedLanes:
-    """The lanes of a node: each piece of work is done at once, some milliseconds from now.
+    """The lanes of a node: each piece of work is done in one go, now or some milliseconds later.
 
     Like threads they do one piece after another, and none that is queued when the node is killed.
     `wrote` is called after each piece of the writer's.
@@ -149,7 +151,10 @@ class TimedLanes:
 
     def _queue(self, lane: deque[Any], work: Any, seconds_max: float) -> None:
         lane.append(work)
-        self._timeline.after(self._chance.random() * seconds_max, self._work_on, lane)
+        if lane is not self._writing and len(lane) == 1 and self._chance.random() < AT_ONCE:
+            self._work_on(lane)
+        else:
+            self._timeline.after(self._chance.random() * seconds_max, self._work_on, lane)
 
     def _work_on(self, lane: deque[Any]) -> None:
         if self.is_dead:

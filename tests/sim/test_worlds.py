@@ -33,9 +33,9 @@ def test_all_honest_replicas_become_equal_in_worlds(first: int) -> None:
 def test_a_seed_makes_the_same_world_again_whatever_else_is_different() -> None:
     """Not even the order in which sets of this process happen to be walked may matter."""
     program = (
-        "from tests.sim.world import Plan, World\n"
+        "from tests.sim.world import World, plan_for\n"
         "for seed in (5, 7):\n"
-        "    world = World(seed, Plan(nodes=5, minutes=30))\n"
+        "    world = World(seed, plan_for(5, 40))\n"
         "    world.run()\n"
         "    print(world.notes, world.trace)\n"
     )

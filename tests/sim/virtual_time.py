@@ -105,6 +105,8 @@ def _settled(seed: int) -> Generator[None]:
         keep(trio.to_thread, "run_sync", _run_here),
     ]
     trio_run._r.seed(seed)
+    # Most turns have one task: nothing to shuffle.
+    undo.append(keep(trio_run._r, "shuffle", _shuffle_some(trio_run._r.shuffle)))
     gc.set_threshold(100_000, 50, 50)
     try:
         yield
@@ -113,6 +115,10 @@ def _settled(seed: int) -> Generator[None]:
         trio_run._r.setstate(chance)
         for each in undo:
             each()
+
+
+def _shuffle_some(shuffle: Callable[[list[Any]], None]) -> Callable[[list[Any]], None]:
+    return lambda batch: shuffle(batch) if len(batch) > 1 else None
 
 
 async def _run_here(call: Callable[..., Any], *arguments: object, **_: object) -> Any:

@@ -24,7 +24,11 @@ from .people import Writer
 from .troubles import plan_troubles
 from .virtual_time import Timeline
 
-CHECK_SECONDS = 600.0
+CHECK_SECONDS = 900.0
+INTERVALS = (300, 900, 900)
+"""Seconds between reconciliations: the longest one, with its jitter, fits into the calm."""
+CHORDS = 0.3
+"""Honest nodes know one other at least, around a ring; this share knows one more."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,12 @@ class Plan:
     """At most so many; which lies they tell is drawn, unless `lie` says it."""
     lie: str = ""
     minutes: float = 60.0
-    calm_minutes: float = 15.0
+    calm_minutes: float = 20.0
     reconcile_seconds: int = 0
-    """0: drawn."""
-    writes: int = 24
-    commons: int = 2
+    """Between two nodes; 0: drawn, for all alike."""
+    writes: int = 8
+    commons: int = 0
+    """0: one or two."""
     has_troubles: bool = True
 
 
@@ -50,8 +55,8 @@ def plan_for(nodes: int, minutes: float) -> Plan:
         nodes=nodes,
         liars=max(1, nodes // 8),
         minutes=minutes,
-        calm_minutes=minutes / 4,
-        writes=nodes * 3,
+        calm_minutes=minutes / 3,
+        writes=nodes,
     )
 
 
@@ -69,7 +74,7 @@ class World:
         self.made: dict[bytes, Contribution] = {}
         """Every valid contribution that anybody ever made."""
         self.commons: list[bytes] = []
-        self._interval = plan.reconcile_seconds or self.chance.choice((300, 600, 900, 1_200))
+        self._interval = plan.reconcile_seconds or self.chance.choice(INTERVALS)
         liars = self.chance.randint(0, plan.liars) if not plan.lie else plan.liars
         self.nodes = [
             self._node(number, is_liar=number >= plan.nodes - liars) for number in range(plan.nodes)
@@ -133,7 +138,7 @@ class World:
             self._nursery.start_soon(node.live)
 
     def _begin(self) -> None:
-        for number in range(self.plan.commons):
+        for number in range(self.plan.commons or self.chance.choice((1, 1, 2))):
             founder = self.chance.choice(self.honest)
             founding = founder.writer.found(f"Commons {number}", founder.now())
             self.commons.append(founding.id)
@@ -143,7 +148,9 @@ class World:
             for commons in self.commons:
                 node.join(commons)
         for number, node in enumerate(self.honest):
-            others = [self.honest[number - 1], self.chance.choice(self.nodes)]
+            others = [self.honest[number - 1]]
+            if self.chance.random() < CHORDS:
+                others.append(self.chance.choice(self.nodes))
             for other in others:
                 if other is not node:
                     node.learn_address(other)
@@ -156,7 +163,7 @@ class World:
         writes = self.plan.writes
         for _ in range(writes):
             self.timeline.at(self.chance.uniform(1, until), self._write_something)
-        self.timeline.at(self.chance.uniform(1, until), self._import, writes // 2)
+        self.timeline.at(self.chance.uniform(1, until), self._import, writes)
         # What is written the moment before calm must get around too.
         self.timeline.at(until, self._write_something)
 
