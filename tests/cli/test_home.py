@@ -129,3 +129,32 @@ def test_the_doctor_finds_a_runtime_folder_that_cannot_be_used(empty: Any, tmp_p
     done = empty("doctor", "--json")
     assert done.code == 1
     assert [check["check"] for check in done.json["items"] if not check["ok"]] == ["node"]
+
+
+def test_a_damaged_store_is_repaired_and_the_damaged_file_kept(ana: Any) -> None:
+    entry = ana.add("Compost", "--text", "Turn it weekly.")
+    path = ana.path / "replica.db"
+    content = path.read_bytes()
+    path.write_bytes(b"\xff" * 4_096 + content[4_096:])
+    assert "p2pcommons doctor --repair" in ana.error("list")[2]
+    before = sorted(file.name for file in ana.path.iterdir())
+    found = ana.json("doctor", "--repair", "--dry-run")
+    assert (found["dry_run"], found["kept_as"]) == (True, None)
+    assert sorted(file.name for file in ana.path.iterdir()) == before
+    found = ana.json("doctor", "--repair")
+    assert found["salvaged"]["own"] == found["salvaged"]["contributions"] >= 2
+    assert (path.parent / found["kept_as"]).read_bytes()[4_096:] == content[4_096:]
+    assert ana.json("show", entry)["text"] == "Turn it weekly."
+    assert ana("doctor").code == 0
+    assert ana.json("doctor", "--repair")["faults"] == []
+    assert ana("doctor", "--dry-run").code == 2
+
+
+def test_a_store_is_not_repaired_under_a_running_node(ana: Any) -> None:
+    ana.json("node", "start", "--mode", "off")
+    try:
+        code, word, message = ana.error("doctor", "--repair")
+    finally:
+        ana.json("node", "stop")
+    assert (code, word) == (7, "conflict")
+    assert "node stop" in message
