@@ -72,19 +72,19 @@ def test_a_budget_is_previewed_set_and_taken_away(home: Here) -> None:
     (before,) = home.json("budget")["items"]
     assert set(before) == USE | {"title"}
     assert before["budget"] is None
-    preview = home.json("budget", "Sun kitchen", "40kB", "--preview")
+    preview = home.json("budget", "Sun kitchen", "38kB", "--preview")
     going = [item["id"] for item in preview["items"]]
     assert going == home.entries[: len(going)]
     assert preview["items"][0]["title"] == "Bo 0"
     assert preview["dropped"] == len(going) > 0
     assert home.json("budget", "Sun kitchen")["not_kept"] == 0
-    done = home.json("budget", "Sun kitchen", "40kB")
+    done = home.json("budget", "Sun kitchen", "38kB")
     assert (done["budget"], done["dropped"], done["freed"]) == (
-        40_000,
+        38_000,
         preview["dropped"],
         preview["freed"],
     )
-    assert done["bytes"] < 40_000
+    assert done["bytes"] < 38_000
     assert set(done) == USE | {"dropped", "freed"}
     entry = home.json("show", going[0])
     assert (entry["title"], entry["text"], entry["not_kept"]) == ("Bo 0", None, True)

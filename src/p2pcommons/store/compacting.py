@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from p2pcommons.errors import StoreError
 from p2pcommons.store.base import StorePart
+from p2pcommons.store.dropping import TEXTS_TAKEN_OUT
 from p2pcommons.store.search_text import go_on_forgetting, start_forgetting
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class CompactPart(StorePart):
         with self._writing() as connection:
             connection.execute("DELETE FROM tag WHERE rowid NOT IN (SELECT tag FROM tagging)")
             start_forgetting(connection)
+            connection.execute("DELETE FROM meta WHERE key = ?", (TEXTS_TAKEN_OUT,))
         going_on = True
         while going_on:
             with self._writing() as connection:

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from p2pcommons.store.interning import Interner
 
 
+TEXTS_TAKEN_OUT = "texts_taken_out"
+"""Key in `meta`: entries whose words went since the full text was merged; it holds them twice
+until then."""
+
+
 def stored_rows(connection: sqlite3.Connection, rowids: Iterable[int]) -> list[Stored]:
     """Return the rows that are there, as the folds want them."""
     sql = f"SELECT {STORED_COLUMNS} FROM contribution c WHERE c.rowid IN ({{}})"  # noqa: S608
@@ -61,6 +66,7 @@ def drop_bodies(
     )
     refold(connection, interner, [], Bodies(connection), moved=bare)
     tally = Tally()
+    _note_texts(connection, len(rows))
     for row in rows:
         tally.add(row.commons, row.author, 0, -sizes[row.rowid])
         connection.execute("UPDATE commons SET bodies = bodies - 1 WHERE rowid = ?", (row.commons,))
@@ -89,6 +95,7 @@ def drop_rows(
     _set_state(connection, [row._replace(state=row.state | DISOWNED) for row in rows])
     refold(connection, interner, [], Bodies(connection), moved=rows)
     _keep_rowids_unused(connection)
+    _note_texts(connection, len(rows))
     tally = Tally()
     for row, size in _sizes(connection, rows):
         tally.add(row.commons, row.author, -1, -(size or 0))
@@ -139,6 +146,14 @@ def _remember_titles(connection: sqlite3.Connection, rows: Iterable[Stored]) -> 
         titles.append((rowid, title))
     connection.executemany(
         "INSERT OR REPLACE INTO dropped(contribution, title) VALUES(?, ?)", titles
+    )
+
+
+def _note_texts(connection: sqlite3.Connection, count: int) -> None:
+    connection.execute(
+        "INSERT INTO meta(key, value) VALUES(?, ?) "
+        "ON CONFLICT DO UPDATE SET value = value + excluded.value",
+        (TEXTS_TAKEN_OUT, count),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from p2pcommons.model.limits import ERASE_AFTER_SECONDS
 from p2pcommons.store.base import StorePart
 from p2pcommons.store.checks import differences
+from p2pcommons.store.dropping import TEXTS_TAKEN_OUT
 from p2pcommons.store.holdings import Tally, holdings_differ, recount_holdings
 from p2pcommons.store.ingest import add_to_set, mark_silent, refold
 from p2pcommons.store.rows import CHUNK, STORED_COLUMNS, Stored
@@ -26,6 +27,9 @@ COUNTED_SECONDS_MAX = 12 * 3_600
 years counts half a day."""
 
 _SWEPT_AT = "swept_at"
+
+TEXTS_TAKEN_OUT_MAX = 1_000
+"""Beyond so many, the next sweep merges the full text, which gives their room back to the file."""
 
 _FOLDED_FROM = """
 (c.kind = 'entry' AND c.target ISNULL) OR (c.kind = 'profile' AND c.target ISNULL)
@@ -47,10 +51,12 @@ class UpkeepPart(StorePart):
         while handled == CHUNK:
             handled, bodies = self._erase_some(now)
             erased += bodies
-        if erased:
+        taken_out = self._taken_out()
+        if erased or taken_out >= TEXTS_TAKEN_OUT_MAX:
             with self._writing() as connection:
                 connection.execute("DELETE FROM tag WHERE rowid NOT IN (SELECT tag FROM tagging)")
                 start_forgetting(connection)
+                connection.execute("DELETE FROM meta WHERE key = ?", (TEXTS_TAKEN_OUT,))
             going_on = True
             while going_on:
                 with self._writing() as connection:
@@ -93,6 +99,11 @@ class UpkeepPart(StorePart):
             connection.execute(
                 "INSERT OR REPLACE INTO meta(key, value) VALUES(?, ?)", (_SWEPT_AT, str(now))
             )
+
+    def _taken_out(self) -> int:
+        """Return how many entries went whose words the full text still holds."""
+        row = self._database.read_one("SELECT value FROM meta WHERE key = ?", (TEXTS_TAKEN_OUT,))
+        return 0 if row is None else int(row[0])
 
     def _erase_some(self, now: int) -> tuple[int, int]:
         """Return how many withdrawals were dealt with, and how many bodies that erased."""
