@@ -47,7 +47,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("network.listen", [], "listen addresses instead of all interfaces", ""),
     Setting("network.reconcile_seconds", 300, "pause between reconciliations with a peer", ""),
     Setting("strangers.megabytes", 0, "room for strangers in a commons; 0: by the disk", ""),
-    Setting("strangers.contributions", 1_000_000, "what strangers may contribute in a commons", ""),
+    Setting("strangers.contributions", 2_000_000, "what strangers may contribute in a commons", ""),
     Setting("node.keep_running", False, "leave the node running when the screen closes", ""),
     Setting("look.ascii", False, "draw with plain ASCII characters", "P2PCOMMONS_ASCII"),
 )

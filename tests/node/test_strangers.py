@@ -62,6 +62,11 @@ async def test_a_flood_is_declined_and_everything_of_known_people_arrives(tmp_pa
         assert result_of(again)["received"] == 0
         assert ben.replica.space(garden).declined == use.declined
         assert ben.replica.store.data_version() - before <= 2
+        # With nothing else left, the two meet ever more rarely by themselves.
+        for node in (ana, ben):
+            assert node.runtime._network is not None
+            (schedule,) = node.runtime._network._reconciling._peers.values()
+            assert schedule.quiet > 0
         # Somebody known gets through while the flood goes on.
         ana.replica.add_entry(garden, title="Still here")
         flood(ana, garden, 50, now + 60)

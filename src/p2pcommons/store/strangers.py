@@ -57,11 +57,16 @@ class StrangersPart(StorePart):
     def trim_pool(self, commons: bytes, limits: PoolLimits) -> PoolLook:
         """Let the oldest of strangers go if the pool is over its limits; return what it is then.
 
+        Where everybody's together would fit the pool, what is returned counts everybody.
         Of an author whose withdrawals or revocations would have to go, everything goes or
         nothing.
         """
+        everybody = self._everybody(commons)
+        if _fits(everybody, limits) and everybody.floor is None:
+            # Nearly always: nobody has to be judged, which in a large commons takes a second.
+            return everybody
         look = self.pool_look(commons)
-        if look.bytes <= limits.bytes_max and look.contributions <= limits.contributions_max:
+        if _fits(look, limits):
             return look
         with self._database.connected() as connection:
             number = self._commons_number(commons)
@@ -81,6 +86,15 @@ class StrangersPart(StorePart):
                 (floor, commons),
             )
         return self.pool_look(commons)
+
+    def _everybody(self, commons: bytes) -> PoolLook:
+        row = self._database.read_one(
+            "SELECT coalesce(sum(h.contributions), 0), coalesce(sum(h.body_bytes), 0), m.floor "
+            "FROM commons m LEFT JOIN holding h ON h.commons = m.rowid WHERE m.id = ?",
+            (commons,),
+        )
+        rows, size, floor = row or (0, 0, None)
+        return PoolLook(disk_bytes(rows, size), rows, floor, frozenset())
 
     def ease_pool(self, commons: bytes, limits: PoolLimits) -> bool:
         """Take strangers' contributions again where there is room; tell whether anything changed.
@@ -188,6 +202,10 @@ class StrangersPart(StorePart):
             for author, key, name, count, size in rows
         ]
         return sorted(found, key=lambda each: (-each.bytes, each.author))
+
+
+def _fits(look: PoolLook, limits: PoolLimits) -> bool:
+    return look.bytes <= limits.bytes_max and look.contributions <= limits.contributions_max
 
 
 def _look(connection: sqlite3.Connection, commons: int | None) -> PoolLook:
