@@ -15,6 +15,7 @@ from p2pcommons.cli.parsing import command
 from p2pcommons.cli.times import day
 from p2pcommons.errors import EXIT_CODES, ErrorCode, UserError
 from p2pcommons.model.ids import short
+from p2pcommons.replica.sizes import size_said
 
 if TYPE_CHECKING:
     from p2pcommons.cli.invocation import Invocation
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS = 60.0
 _POLL_SECONDS = 0.1
-_MEGABYTE = 1_000_000
 
 Json = dict[str, object]
 
@@ -106,7 +106,7 @@ def fetch(
         target = replica.save_attachment(got, out, replace=force) if out is not None else None
         kept = replica.blobs.path(got.sha256)
     fields = {**attachment_fields(got), "path": str(target or kept)}
-    return Reply(fields, [str(target or kept)], (f"{got.name}: {_size(got.size)}, whole",))
+    return Reply(fields, [str(target or kept)], (f"{got.name}: {size_said(got.size)}, whole",))
 
 
 def attachment_fields(attachment: Attachment) -> Json:
@@ -144,7 +144,9 @@ def _wait_for(invocation: Invocation, paths: Paths, wanted: Attachment, seconds:
         if now_have > have:
             have, since = now_have, time.monotonic()
         holders = cast("int", answer.get("holders") or 0)
-        invocation.out.progress(f"{_size(have)} of {_size(wanted.size)} from {holders} peers")
+        invocation.out.progress(
+            f"{size_said(have)} of {size_said(wanted.size)} from {holders} peers"
+        )
         if time.monotonic() - since >= seconds:
             invocation.out.end_progress()
             invocation.out.say(
@@ -163,10 +165,4 @@ def _line(attachment: Attachment) -> tuple[str, ...]:
     here = "here" if attachment.is_here else "not here"
     about = f"{attachment.name}  {attachment.note}".rstrip()
     when = f"{day(attachment.claimed_at)}  {attachment.author}"
-    return short(attachment.id), here, _size(attachment.size), when, about
-
-
-def _size(size: int) -> str:
-    if size < _MEGABYTE:
-        return f"{size / 1_000:.1f} kB"
-    return f"{size / _MEGABYTE:.1f} MB"
+    return short(attachment.id), here, size_said(attachment.size), when, about

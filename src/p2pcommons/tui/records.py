@@ -90,6 +90,7 @@ class EntryPage:
     dated: int = 0
     withdrawn: str = ""
     pinned: bool = False
+    files: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,7 @@ def entry_page(replica: Replica, commons: bytes, entry: bytes) -> EntryPage:
         dated=detail.dated or 0,
         withdrawn=_withdrawn_words(replica, detail) if detail.row.withdrawn else "",
         pinned=replica.is_pinned(entry),
+        files=len(replica.attachments(commons, entry)),
     )
 
 

@@ -32,6 +32,7 @@ class EntryActions(Page):
         Binding("p", "pin", "Pin or unpin", id="entry.pin", show=False),
         Binding("G", "fetch", "Fetch its text", id="entry.fetch", show=False),
         Binding("D", "remove", "Remove from here", id="entry.remove", show=False),
+        Binding("F", "files", "Files", id="entry.files", show=False),
         Binding("i", "invite", "Invite", id="commons.invite", show=False),
         Binding("R", "room", "Room on this machine", id="commons.room", show=False),
         Binding("C", "commons", "Start or join a commons", id="commons.more", show=False),
@@ -43,7 +44,7 @@ class EntryActions(Page):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """What needs an entry is offered only where there is one."""
-        if action in ("tag", "edit", "link", "copy", "copy_id", "pin", "fetch", "remove"):
+        if action in ("tag", "edit", "link", "copy", "copy_id", "pin", "fetch", "remove", "files"):
             return self.is_mounted and self.current() is not None
         return True
 
@@ -172,6 +173,15 @@ class EntryActions(Page):
         row = self.current()
         if row is not None and await remove(self, self.context, row):
             self.removed()
+
+    @command("dialog")
+    async def action_files(self) -> None:
+        """Show the files that go with the entry."""
+        from p2pcommons.tui.screens.files import Files
+
+        row = self.current()
+        if row is not None:
+            await self.app.push_screen_wait(Files(self.context, row))
 
     def removed(self) -> None:
         """The entry is not here any more."""

@@ -159,6 +159,7 @@ class Reader(EntryActions):
         byline += [wording.count(len(page.versions), "version")] if len(page.versions) > 1 else []
         byline += [page.licence] if page.licence else []
         byline += ["pinned"] if page.pinned else []
+        byline += [f"{wording.count(page.files, 'file')} (F)"] if page.files else []
         if heads and heads[0].url:
             byline.append(heads[0].url)
         self.query_one("#title", Static).update(page.line.title)
