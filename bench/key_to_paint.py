@@ -71,6 +71,16 @@ class Terminal:
         while self._readable(seconds):
             os.read(self._master, 65_536)
 
+    def read_until(self, wanted: bytes, seconds_max: float) -> None:
+        """Read until these bytes stand on the screen. Raises TimeoutError."""
+        deadline = time.monotonic() + seconds_max
+        shown = b""
+        while wanted not in shown:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{wanted!r} did not appear in {seconds_max:.0f} s")
+            if self._readable(0.1):
+                shown = shown[-65_536:] + os.read(self._master, 65_536)
+
     def close(self) -> None:
         """Leave as a person would, and see the program end."""
         with suppress(OSError):  # the pseudo-terminal goes with the program

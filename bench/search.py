@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import corpus
+from harness import Home
+from key_to_paint import Terminal
 from p2pcommons.paths import find_paths
 from p2pcommons.replica import open_replica
 from p2pcommons.store import Order, Query, Store, parse_query
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 NOW = corpus.RECEIVED_AT
 FIRST_ROWS = 50
+SCREEN_SECONDS_MAX = 60.0
 LIMITS_MS = {100_000: 50, 1_000_000: 150}
 COMMON, FREQUENT, SOME, RARE = (corpus.word(rank) for rank in (0, 5, 30, 10_000))
 COMMON_TAG, RARE_TAG = corpus.tag(0), corpus.tag(corpus.TAGS - 1)
@@ -183,6 +186,28 @@ def opened(home: Path, runs: int) -> None:
         print(f"the ids of all {count}: {(time.perf_counter() - began) * 1000:.0f} ms")
 
 
+def first_screen(home: Path, runs: int) -> None:
+    """Time from starting the program to the newest entry standing on the screen."""
+    paths = find_paths(home)
+    profile = Home(home)
+    if not paths.device_key.exists():
+        profile.configure({"network": {"mode": "off"}})
+        profile.run("init", "--name", "ana")
+    with Store.open(paths.replica_db) as store:
+        (newest,) = store.entry_rows(store.entry_ids(Query(), now=NOW, limit=1))
+    title = (newest.title or "").split()[0].encode()
+    times: list[float] = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        terminal = Terminal(profile.command())
+        try:
+            terminal.read_until(title, SCREEN_SECONDS_MAX)
+            times.append((time.perf_counter() - began) * 1000)
+        finally:
+            terminal.close()
+    print(f"from the command to the first screen of entries: {figures(times)} ms")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=100_000)
@@ -195,6 +220,7 @@ def main() -> int:
     corpus.build(home, chosen.entries, newest_first=True)
     queries = lines(chosen.entries)
     opened(home, chosen.runs)
+    first_screen(home, min(3, chosen.runs))
     path = find_paths(home).replica_db
     raw = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
     with Store.open(path) as store:

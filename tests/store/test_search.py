@@ -331,10 +331,15 @@ def test_the_best_come_first_and_what_is_older_follows_newest_first(store, monke
 
 def test_facets_say_when_they_count_the_newest_only(garden, monkeypatch):
     monkeypatch.setattr(search, "FACETS_ROWS_MAX", 2)
-    facets = garden.facets(Query(), now=LATER)
+    facets = garden.facets(parse_query("after:2024"), now=LATER)
     assert facets.counted == 2
     assert facets.more
+    assert not facets.tags_whole
     assert {item.tag for item in facets.tags} == {"été", "glass"}
+    everything = garden.facets(Query(), now=LATER)
+    assert everything.more
+    assert everything.tags_whole, "the tags of everything are kept counted"
+    assert {item.tag for item in everything.tags} == {"été", "glass", "soil", "heap", "work"}
 
 
 def test_a_search_nobody_waits_for_ends_in_the_middle(garden, monkeypatch):

@@ -196,12 +196,13 @@ class AuthorCount:
 @dataclass(frozen=True, slots=True)
 class Facets:
     """What a selection is made of. Counts are over its newest `counted` entries; `more` tells that
-    it has older ones too."""
+    it has older ones too. `tags_whole` tells that the tags are those of all of them even so."""
 
     tags: tuple[TagCount, ...]
     authors: tuple[AuthorCount, ...]
     counted: int
     more: bool
+    tags_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

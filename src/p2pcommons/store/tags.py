@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from p2pcommons.model.kinds import ENTRY, TAG
 from p2pcommons.store.entries import EntriesPart
+from p2pcommons.store.query import Query
 from p2pcommons.store.records import TagCount, TagStatement
 from p2pcommons.store.slots import Bodies, entry_slots, tag_statements
 from p2pcommons.views.statements import stated_tags, statement_heads, version_tags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from p2pcommons.store.records import Facets
 
 _LAST = chr(0x10FFFF)
 
@@ -38,6 +42,17 @@ class TagsPart(EntriesPart):
             (*(commons or ()), prefix, prefix + _LAST, -1 if limit is None else limit),
         )
         return [TagCount(row[0], row[1]) for row in rows]
+
+    def facets(self, query: Query, *, now: int, limit: int = 30) -> Facets:
+        """Return the tags and authors of a selection, each most frequent first.
+
+        Counted over its newest 10,000 entries; the tags of everything are kept counted.
+        """
+        found = super().facets(query, now=now, limit=limit)
+        if not found.more or query != Query(commons=query.commons) or self._ahead(now):
+            return found
+        tags = tuple(self.tag_counts(query.commons or None, limit=limit))
+        return replace(found, tags=tags, tags_whole=True)
 
     def tag_statement(self, commons: bytes, author: bytes, target: bytes) -> TagStatement:
         """Return what this person calls the target now, and what their next statement replaces.

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar, cas
 from textual import work
 from textual.dom import DOMNode
 
-from p2pcommons.errors import P2PCommonsError
 from p2pcommons.tui.typed import app_of
 
 if TYPE_CHECKING:
@@ -47,8 +46,6 @@ def command(
         async def guarded(node: N, *args: P.args, **kwargs: P.kwargs) -> None:
             try:
                 await method(node, *args, **kwargs)
-            except P2PCommonsError as error:
-                cast("Reporter", app_of(node)).report(error)
             except Exception as error:  # noqa: BLE001 - the border of what a person asks for
                 cast("Reporter", app_of(node)).report(error)
 

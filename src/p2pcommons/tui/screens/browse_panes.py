@@ -139,7 +139,8 @@ class BrowsePanes(EntryActions):
         return wording.count(found, "entry", "entries")
 
     def _show_tags(self, facets: Facets) -> None:
-        heading = f"TAGS of the newest {facets.counted:,}" if facets.more else "TAGS"
+        partly = facets.more and not facets.tags_whole
+        heading = f"TAGS of the newest {facets.counted:,}" if partly else "TAGS"
         self.query_one("#tags-heading", Static).update(heading)
         most = max((row.count for row in facets.tags), default=1)
         shown = [Choice(tag, f"#{tag}", "shown", chosen=True) for tag in self._tags]
