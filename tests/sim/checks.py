@@ -67,11 +67,9 @@ def _nothing_invented_is_held(world: World, node: SimNode) -> None:
 
 
 def _nobody_honest_is_blamed(world: World, node: SimNode) -> None:
-    if node.context is None:
-        return
     for other in world.honest:
-        peer = node.context.state.peers.get(other.peer_id)
-        assert peer is None or not peer.faults, f"{node.peer_id} on {other.peer_id}: {peer.faults}"
+        faults = world.faults_of(node, other)
+        assert not faults, f"{node.peer_id} on {other.peer_id}: {faults}"
 
 
 def _limits_are_kept(world: World, node: SimNode) -> None:

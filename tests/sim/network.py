@@ -48,6 +48,8 @@ class Weather:
     delay_s: float = 0.05
     """Longest delay of a packet; each has its own."""
     loss: float = 0.0
+    gossip_loss: float = 0.0
+    """Where it is more than that of everything."""
     duplication: float = 0.0
 
 
@@ -491,7 +493,8 @@ class SimGossip:
             net.traffic.gossip += 1
             copies = 2 if weather.duplication and net.chance.random() < weather.duplication else 1
             for _ in range(copies):
-                if weather.loss and net.chance.random() < weather.loss:
+                loss = max(weather.loss, weather.gossip_loss)
+                if loss and net.chance.random() < loss:
                     net.traffic.gossip_lost += 1
                 else:
                     connection.carry(net.delay(), gossip._receive, self._host.peer_id, topic, data)

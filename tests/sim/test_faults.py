@@ -1,11 +1,66 @@
-"""What simulated worlds have found, each as a test of its own."""
+"""What simulated worlds have found, and what they must find, each as a test of its own."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
 
 from p2pcommons.model.limits import CLAIMED_AT_MAX
 from p2pcommons.node.context import within_format
 
+from .liars import LIES
 from .stores import open_store
+from .world import Plan, World
+
+BREAK_RULES = {
+    "garbage",
+    "duplicates",
+    "huge frames",
+    "flipped bits",
+    "bad signatures",
+    "other bodies",
+    "wrong commons",
+    "invented ids",
+    "floods",
+    "invalid gossip",
+}
+"""Lies that show when they are told; the others are kept by what can also be a slow friend."""
+
+LYING = Plan(
+    nodes=3,
+    liars=1,
+    minutes=12,
+    calm_minutes=8,
+    reconcile_seconds=300,
+    writes=5,
+    commons=2,
+    has_troubles=False,
+)
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_liar_keeps_nobody_from_being_equal(lie: str) -> None:
+    world = World(3, replace(LYING, lie=lie))
+    liar = world.nodes[-1]
+    # Without gossip everything comes by reconciliation, and some of it from the liar alone.
+    world.net.weather.gossip_loss = 1.0 if lie != "invalid gossip" else 0.0
+    world.timeline.at(60, world.write_many, liar, 10)
+    world.run()
+    blamed = [faults for node in world.honest if (faults := world.faults_of(node, liar))]
+    assert blamed or lie not in BREAK_RULES
+
+
+def test_what_is_due_with_a_peer_whose_session_goes_on_waits_for_its_end() -> None:
+    """It made the node spin: nothing else happened until that session was over."""
+    plan = Plan(nodes=2, liars=0, minutes=30, writes=0, has_troubles=False, reconcile_seconds=300)
+    world = World(1, plan)
+    world.timeline.at(90, world.nodes[0].set_speed, 20.0)
+    for second in range(100, 400, 20):
+        world.timeline.at(second, world.write_something)
+    world.timeline.at(900, world.nodes[0].set_speed, float("inf"))
+    world.run()
+    assert len(world.made) > 10
 
 
 def test_a_power_cut_after_an_invite_still_leaves_somebody_to_meet() -> None:

@@ -130,6 +130,11 @@ class World:
         for node in self.nodes:
             node.store.close()
 
+    def faults_of(self, node: SimNode, other: SimNode) -> list[str]:
+        """Return what a node blames another one for."""
+        peer = None if node.context is None else node.context.state.peers.get(other.peer_id)
+        return [] if peer is None else peer.faults
+
     def start(self, node: SimNode) -> None:
         """Let a node run, unless it does."""
         if not node.is_up and not self._nursery.cancel_scope.cancel_called:
@@ -156,25 +161,29 @@ class World:
                     node.learn_address(other)
         for node in self.nodes:
             if isinstance(node, Liar):
-                for other in self.chance.sample(self.honest, 3):
+                for other in self.chance.sample(self.honest, min(3, len(self.honest))):
                     node.learn_address(other)
 
     def _plan_writes(self, until: float) -> None:
         writes = self.plan.writes
         for _ in range(writes):
-            self.timeline.at(self.chance.uniform(1, until), self._write_something)
+            self.timeline.at(self.chance.uniform(1, until), self.write_something)
         self.timeline.at(self.chance.uniform(1, until), self._import, writes)
         # What is written the moment before calm must get around too.
-        self.timeline.at(until, self._write_something)
+        self.timeline.at(until, self.write_something)
 
-    def _write_something(self) -> None:
+    def write_something(self) -> None:
+        """Let somebody write something."""
         node = self.chance.choice(self.nodes)
         if node.has_power:
             commons = self.chance.choice(self.commons)
             self._commit(node, node.writer.something(node.store, commons, node.clock()))
 
     def _import(self, count: int) -> None:
-        node = self.chance.choice(self.nodes)
+        self.write_many(self.chance.choice(self.nodes), count)
+
+    def write_many(self, node: SimNode, count: int) -> None:
+        """Let somebody write many entries at once."""
         if node.has_power:
             commons = self.chance.choice(self.commons)
             self._commit(node, node.writer.entries(commons, node.now(), count))
