@@ -21,7 +21,6 @@ BREAK_RULES = {
     "bad signatures",
     "other bodies",
     "wrong commons",
-    "invented ids",
     "floods",
     "invalid gossip",
 }
