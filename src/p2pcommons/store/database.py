@@ -255,7 +255,9 @@ class Database:
     def _open_writer(self) -> sqlite3.Connection:
         connection = self._connect()
         connection.execute("PRAGMA secure_delete = ON")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+        # A person's write leaves it to the node to move the log into the file, if there is one.
+        pages = WAL_PAGES if self._turn is None else 2 * WAL_PAGES
+        connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("PRAGMA busy_timeout = 0")  # `_patiently` waits, and is fair
         self._writer, self._durable = connection, None
