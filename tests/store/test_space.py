@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
+import time
 
 import pytest
 from histories import ANA, BO, CY, GARDEN, NOW, Writer, histories, signer, without_body
@@ -232,7 +235,7 @@ def test_withdrawals_stay_when_their_entry_is_removed(garden):
     assert set(garden.envelopes(GARDEN.id, [entry.id, edit.id, withdrawal.id])) == {withdrawal.id}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(history=histories(), chance=st.randoms(use_true_random=False))
 def test_views_equal_a_full_fold_whatever_is_dropped(tmp_path_factory, history, chance):
     path = tmp_path_factory.mktemp("dropping") / "replica.db"
@@ -344,3 +347,77 @@ def test_a_title_of_a_withdrawn_text_is_erased_with_it(garden):
     garden._database.empty_log()
     with sqlite3.connect(garden.path) as raw:
         assert raw.execute("SELECT count(*) FROM dropped").fetchone() == (0,)
+
+
+_WRITES_ANEW = """
+import sys
+from pathlib import Path
+from p2pcommons.store import Store
+with Store.open(Path(sys.argv[1])) as store:
+    print("open", flush=True)
+    while True:
+        store.compact(room=lambda: 10**12)
+"""
+
+
+def test_a_kill_while_the_file_is_written_anew_loses_nothing(tmp_path):
+    path = tmp_path / "replica.db"
+    with Store.open(path) as store:
+        store.join_commons(GARDEN.id, now=NOW)
+        store.ingest([GARDEN], received_at=LATER, own=True)
+        made = bos_entries(store, 300)
+        digest = store.digest(GARDEN.id)
+    for pause in (0.0, 0.01, 0.02, 0.04):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", _WRITES_ANEW, str(path)], stdout=subprocess.PIPE
+        )
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"open\n"
+        time.sleep(pause)
+        writer.kill()
+        writer.wait()
+        writer.stdout.close()
+        with Store.open(path) as store:
+            assert store.integrity_check() == []
+            assert store.digest(GARDEN.id) == digest
+            assert len(titles(store)) == len(made)
+    assert {file.name for file in tmp_path.iterdir()} <= {
+        "replica.db",
+        "replica.db-wal",
+        "replica.db-shm",
+    }
+
+
+_FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from p2pcommons.errors import StoreError
+from p2pcommons.store import Store
+with Store.open(Path(sys.argv[1])) as store:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+    try:
+        store.compact(room=lambda: 10**12)
+    except StoreError as error:
+        print(error)
+    else:
+        print("compacted")
+"""
+
+
+def test_a_disk_that_fills_while_the_file_is_written_anew_leaves_the_store(tmp_path):
+    path = tmp_path / "replica.db"
+    with Store.open(path) as store:
+        store.join_commons(GARDEN.id, now=NOW)
+        store.ingest([GARDEN], received_at=LATER, own=True)
+        made = bos_entries(store, 300)
+        digest = store.digest(GARDEN.id)
+    limit = str(path.stat().st_size // 2)
+    done = subprocess.run(
+        [sys.executable, "-c", _FULL_DISK, str(path), limit], capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    assert str(path) in done.stdout
+    with Store.open(path) as store:
+        assert store.integrity_check() == []
+        assert store.digest(GARDEN.id) == digest
+        assert len(titles(store)) == len(made)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from p2pcommons.store.interning import Interner
 
 
+DROP_CHUNK = 150
+"""Rows dropped in one transaction: each is folded twice, and a person may be waiting to write."""
+
 TEXTS_TAKEN_OUT = "texts_taken_out"
 """Key in `meta`: entries whose words went since the full text was merged; it holds them twice
 until then."""

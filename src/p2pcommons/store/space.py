@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from p2pcommons.model.kinds import ENTRY, NOT_WITHDRAWABLE
 from p2pcommons.store.base import StorePart
-from p2pcommons.store.dropping import drop_bodies, drop_rows
+from p2pcommons.store.dropping import DROP_CHUNK, drop_bodies, drop_rows
 from p2pcommons.store.holdings import disk_bytes
 from p2pcommons.store.ingest import add_to_set
-from p2pcommons.store.rows import CHUNK, select_in
+from p2pcommons.store.rows import select_in
 from p2pcommons.store.schema import SAYS_NOTHING, WITHDRAWN
 from p2pcommons.store.space_records import BudgetPlan, GoingText, Pin, SpaceUse
 from p2pcommons.store.standing import known_numbers, own_numbers
@@ -115,8 +115,8 @@ class SpacePart(StorePart):
     def keep_budget(self, commons: bytes) -> BudgetPlan:
         """Let go what the plan for the budget names; return the plan."""
         plan = self.budget_plan(commons)
-        for start in range(0, len(plan.going), CHUNK):
-            part = plan.going[start : start + CHUNK]
+        for start in range(0, len(plan.going), DROP_CHUNK):
+            part = plan.going[start : start + DROP_CHUNK]
             with self._writing() as connection:
                 # A person may have pinned or tagged something since the plan was made.
                 spared = _spared_entries(connection, self._number(connection, commons))
@@ -211,7 +211,7 @@ class SpacePart(StorePart):
                 if own_version or not rowids:
                     return gone
                 # The first version last: whatever happens between, the entry is still found.
-                part = rowids[-CHUNK:] if len(rowids) > CHUNK else rowids
+                part = rowids[-DROP_CHUNK:]
                 gone += len(drop_rows(connection, self._interner, part, entry))
                 connection.execute("DELETE FROM pin WHERE id = ?", (entry,))
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 from p2pcommons.model.kinds import NOT_WITHDRAWABLE
 from p2pcommons.model.limits import CLAIMED_AT_MAX
 from p2pcommons.store.base import StorePart
-from p2pcommons.store.dropping import drop_rows
+from p2pcommons.store.dropping import DROP_CHUNK, drop_rows
 from p2pcommons.store.holdings import disk_bytes
-from p2pcommons.store.rows import CHUNK, select_in
+from p2pcommons.store.rows import select_in
 from p2pcommons.store.schema import WITHDRAWN
 from p2pcommons.store.space_records import Contributor, PoolLook
 from p2pcommons.store.standing import (
@@ -77,9 +77,9 @@ class StrangersPart(StorePart):
         if let_go + len(rowids) > limits.let_go_max:
             # So many ids are kept already that no more may be: strangers have had their room.
             rowids, floor = [], CLAIMED_AT_MAX
-        for start in range(0, len(rowids), CHUNK):
+        for start in range(0, len(rowids), DROP_CHUNK):
             with self._writing() as connection:
-                drop_rows(connection, self._interner, rowids[start : start + CHUNK])
+                drop_rows(connection, self._interner, rowids[start : start + DROP_CHUNK])
         with self._writing() as connection:
             connection.execute(
                 "UPDATE commons SET floor = max(coalesce(floor, 0), ?) WHERE id = ?",
