@@ -303,6 +303,16 @@ def test_beginnings_find_all_words_they_begin_however_many_there_are(store, monk
     assert found(store, "-sola", typing=True)[-1] == "solar"
 
 
+def test_a_tag_one_still_types_finds_those_it_begins(garden):
+    assert found(garden, "#so", typing=True) == ["Hot"]
+    assert found(garden, "heap tag:wo", typing=True) == ["Hot"]
+    assert found(garden, "#é", typing=True) == ["Été"]
+    assert found(garden, "#so", typing=False) == found(garden, "#so ", typing=True) == []
+    assert found(garden, "#so #gl", typing=True) == []
+    assert found(garden, "-#so", typing=True) == ["Été", "Cold", "Hot"], "only whole ones leave out"
+    assert found(garden, "by:Ana #zz", typing=True) == []
+
+
 def test_the_best_come_first_and_what_is_older_follows_newest_first(store, monkeypatch):
     writer = Writer()
     store.join_commons(GARDEN.id, now=NOW)

@@ -117,7 +117,7 @@ def terms(draw):
         text = " ".join(draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=3)))
         said = f'"{text}"', lambda fact: fact.has(list(tokens(text)))
     elif kind == "tag":
-        tag = draw(st.sampled_from((*TAGS, "nobody-said-this")))
+        tag = draw(st.sampled_from((*TAGS, "nobody-said-this", "s", "sun-o")))
         mark = draw(st.sampled_from(["#", "tag:"]))
         said = mark + tag, lambda fact: tag in fact.tags
     elif kind == "by":
@@ -156,6 +156,9 @@ def queries(draw):
             unfinished = typing and number == len(parts) - 1 and not wrong
             if unfinished and re.fullmatch(r"[^\W_]{3,}|[\u2e80-\uffff]+", said):
                 right = fact.has(list(tokens(said)), begun=True)
+            elif typing and number == len(parts) - 1 and not wrong and said[0] in "#t":
+                begun = said.removeprefix("tag:").removeprefix("#")
+                right = any(tag.startswith(begun) for tag in fact.tags)
             else:
                 right = rule(fact)
             if right is wrong:

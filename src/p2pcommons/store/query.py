@@ -76,8 +76,9 @@ class Query:
     """Which entries are wanted: all of `commons` (empty: all joined), `tags`, `phrases`, `span`,
     and any of `by` (as typed) or `authors` (keys); none of what stands in `without_…`.
 
-    `hopeless` marks a query of which nothing can be looked up; it finds nothing. `problems` name
-    the parts that were left out, and why.
+    `tag_beginning` is how a tag begins that is still being typed. `hopeless` marks a query of
+    which nothing can be looked up; it finds nothing. `problems` name the parts that were left out,
+    and why.
     """
 
     commons: tuple[bytes, ...] = ()
@@ -90,6 +91,7 @@ class Query:
     without_phrases: tuple[Phrase, ...] = ()
     without_by: tuple[str, ...] = ()
     without_spans: tuple[Span, ...] = ()
+    tag_beginning: str = ""
     hopeless: bool = False
     problems: tuple[Problem, ...] = ()
 
@@ -106,12 +108,15 @@ class _Reading:
         self.without_phrases: list[Phrase] = []
         self.without_spans: list[Span] = []
         self.span = EVER
+        self.tag_beginning = ""
         self.lost = False
         self.problems: list[Problem] = []
 
     def take(self, sign: str, mark: str, words: str, *, unfinished: bool) -> None:
         """Take one part of a query: its sign, what stands before the colon, and the rest."""
-        if mark in ("#", "tag:"):
+        if mark in ("#", "tag:") and unfinished and not sign:
+            self.tag_beginning = _as_tag(words)
+        elif mark in ("#", "tag:"):
             (self.without_tags if sign else self.tags).append(_as_tag(words))
         elif mark == "by:":
             (self.without_by if sign else self.by).append(words.strip())
@@ -151,9 +156,14 @@ class _Reading:
             without_phrases=tuple(dict.fromkeys(self.without_phrases)),
             without_by=_once(self.without_by),
             without_spans=tuple(dict.fromkeys(self.without_spans)),
-            hopeless=self.lost and not (self.phrases or self.tags or self.by or self.span != EVER),
+            tag_beginning=self.tag_beginning,
+            hopeless=self.lost and not self._has_something(),
             problems=tuple(dict.fromkeys(self.problems)),
         )
+
+    def _has_something(self) -> bool:
+        words = self.phrases or self.tags or self.tag_beginning or self.by
+        return bool(words) or self.span != EVER
 
 
 def parse_query(text: str, *, typing: bool = False) -> Query:

@@ -16,6 +16,7 @@ from p2pcommons.store.query import Order, Problem, Query, is_one_word, is_search
 from p2pcommons.store.ranking import best_first
 from p2pcommons.store.records import AuthorCount, Facets, TagCount
 from p2pcommons.store.search_plan import (
+    HAS_ANY_TAG,
     HAS_TAG,
     MATCHES,
     Bounds,
@@ -30,7 +31,7 @@ from p2pcommons.store.search_plan import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 RANKED_ROWS_MAX = 20_000
 """Relevance orders the newest so many of what is found; what is older follows, newest first."""
@@ -41,6 +42,9 @@ FACETS_ROWS_MAX = 10_000
 FEW_ENTRIES = 200
 """Where an author began no more entries, or a commons has no more, these are gone through one by
 one; a common word would else be walked to its end to find them."""
+
+TAGS_BEGUN_MAX = 50
+"""Tags that an unfinished one may mean: the most used that begin so."""
 
 _TAG_FACETS = """
 SELECT g.text, n.times FROM (
@@ -60,6 +64,12 @@ JOIN author a ON a.rowid = n.author ORDER BY n.times DESC, a.key LIMIT ?
 _OF_COMMONS = (
     "SELECT c.rowid FROM contribution c JOIN commons m ON m.rowid = c.commons WHERE m.id IN ({})"
 )
+LAST_CHARACTER = chr(0x10FFFF)
+_TAGS_BEGUN = f"""
+SELECT g.text, g.rowid FROM tag g JOIN tag_count n ON n.tag = g.rowid
+WHERE g.text >= ? AND g.text <= ? GROUP BY g.rowid ORDER BY sum(n.count) DESC, g.text
+LIMIT {TAGS_BEGUN_MAX}
+"""  # noqa: S608
 _LEFT = "SELECT rowid FROM commons WHERE left_at NOTNULL OR joined_at ISNULL"
 
 
@@ -141,7 +151,7 @@ class SearchPart(PeoplePart):
         newest = self.entry_ids(query, now=now, limit=RANKED_ROWS_MAX)
         if not newest:
             return newest
-        positive = self._positive(query)
+        positive = self._positive(query, self._tags_begun(query.tag_beginning))
         ranked = best_first(
             self._database,
             newest,
@@ -162,18 +172,21 @@ class SearchPart(PeoplePart):
         """Return how a query is answered, or None where nothing can be found."""
         people = self._people(query)
         tags = self._tag_numbers(query.tags)
-        if query.hopeless or people is None or tags is None:
+        begun = self._tags_begun(query.tag_beginning)
+        if query.hopeless or people is None or tags is None or (query.tag_beginning and not begun):
             return None
         authors, unwanted_authors = people
-        positive, negative = self._positive(query), self._negative(query)
+        positive, negative = self._positive(query, begun), self._negative(query)
         few = self._few(query, authors)
         if few is not None:
             plan = self._one_by_one(few, query, tags)
-        elif positive and (query.phrases or len(tags) > 1 or negative):
+        elif positive and (query.phrases or len(tags) > 1 or negative or begun):
             plan = self._through_words(positive, negative, tags, authors, bounds)
         else:
             plan = self._through_index(negative, tags, authors, bounds)
         base = plan.base.within(bounds)
+        if begun:
+            base.require(HAS_ANY_TAG.format(marks=marks(list(begun))), *begun.values())
         if len(authors) > 1:
             base.require_entry(f"e.author IN ({marks(authors)})", *authors)
         if unwanted_authors:
@@ -270,13 +283,16 @@ class SearchPart(PeoplePart):
 
     # What the parts of a query mean here
 
-    def _positive(self, query: Query) -> list[str]:
+    def _positive(self, query: Query, begun: Mapping[str, int]) -> list[str]:
         """Return FTS5 expressions that all have to be found, those of the phrases first.
 
         The words of a tag are in the index as well, so a rare tag narrows a common word there.
         """
         found = [phrase_expression(self._database, phrase) for phrase in query.phrases]
-        return found + [f"tags : {quoted(tag)}" for tag in query.tags if is_searchable(tag)]
+        found += [f"tags : {quoted(tag)}" for tag in query.tags if is_searchable(tag)]
+        if is_searchable(query.tag_beginning):
+            found.append(f"tags : ({' OR '.join(map(quoted, begun))})")
+        return found
 
     def _negative(self, query: Query) -> str:
         return " OR ".join(quoted(phrase.text) for phrase in query.without_phrases)
@@ -296,6 +312,13 @@ class SearchPart(PeoplePart):
         numbers = [self._tag_number(text) for text in texts]
         known = [number for number in numbers if number is not None]
         return known if len(known) == len(numbers) else None
+
+    def _tags_begun(self, beginning: str) -> dict[str, int]:
+        """Return the most used tags that begin so, with their numbers."""
+        if not beginning:
+            return {}
+        rows = self._database.read(_TAGS_BEGUN, (beginning, beginning + LAST_CHARACTER))
+        return {row[0]: int(row[1]) for row in rows}
 
     def _tag_number(self, text: str) -> int | None:
         row = self._database.read_one("SELECT rowid FROM tag WHERE text = ?", (text,))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from p2pcommons.store.query import Span
 
 HAS_TAG = "EXISTS (SELECT 1 FROM entry_tag t WHERE t.tag = ? AND t.entry = {r})"
+HAS_ANY_TAG = "EXISTS (SELECT 1 FROM entry_tag t WHERE t.tag IN ({marks}) AND t.entry = {{r}})"
 MATCHES = "EXISTS (SELECT 1 FROM entry_text m WHERE m.entry_text MATCH ? AND m.rowid = {r})"
 
 
