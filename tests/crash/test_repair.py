@@ -294,9 +294,22 @@ def test_repair_that_was_cut_short_is_finished(kept: Kept, folder: Path):
     # As if it had stopped just before the new file took its place.
     path.rename(folder / f"{DB}.repaired")
     path.write_bytes(damaged)
+    os.utime(path, (NOW, NOW))
     done = _mend(path)
     assert done.kept_as is not None
     assert done.kept_as.read_bytes() == damaged
+    _check_equal_after_sync(kept, path)
+
+
+def test_repair_begins_anew_when_the_store_was_written_to_since_one_was_cut_short(
+    kept: Kept, folder: Path
+):
+    path = kept.copied_to(folder)
+    _smash(path, [_page_of(path, "contribution")], Random(1))
+    (folder / f"{DB}.repaired").write_bytes(b"of an earlier day")
+    os.utime(folder / f"{DB}.repaired", (NOW, NOW))
+    done = _mend(path)
+    assert done.salvaged is not None
     _check_equal_after_sync(kept, path)
 
 

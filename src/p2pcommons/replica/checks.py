@@ -152,15 +152,15 @@ def _store(replica: Replica, told: Progress, *, full: bool) -> Iterator[Found]:
     entries = sum(row.entries for row in store.commons_rows())
     told("checking views", 0, 0)
     if full or entries <= ALL_ENTRIES_MAX:
-        differences, looked_at = store.views_differences(), "all"
+        differences, looked_at = store.views_differences(), "all checked"
     else:
         differences = sampled_views_differences(path, SAMPLE_ENTRIES)
-        looked_at = f"{SAMPLE_ENTRIES:,} entries of each, taken at random; all with --full"
+        looked_at = f"{SAMPLE_ENTRIES:,} entries of each, taken at random; --full checks all"
     yield (
         not differences,
         f"views differ from their contributions: {differences[0]}"
         if differences
-        else f"views are what the contributions say ({looked_at} checked)",
+        else f"views are what the contributions say ({looked_at})",
         f"please report this with the text of this line; then {_REPAIR}" if differences else "",
     )
     yield _mode_of(path, "600")

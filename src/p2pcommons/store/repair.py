@@ -61,14 +61,15 @@ def repair(
     """
     told = progress or _untold
     finished, unfinished = _beside(path, ".repaired"), _beside(path, ".repairing")
-    if finished.exists() and not dry_run:
+    if not path.exists():
+        raise StoreError(f"there is no store at {path}", str(path))
+    if not dry_run and _is_newer(finished, path):
         # A repair was cut short when all but the exchange of files was done.
         with _alone(path) as _:
             kept = _exchange(path, finished, now)
         return Repaired(("an earlier repair was cut short",), kept_as=kept)
-    if not path.exists():
-        raise StoreError(f"there is no store at {path}", str(path))
-    _remove(unfinished)
+    for leftover in (unfinished, finished):
+        _remove(leftover)
     faults, is_sound = _faults(path, told)
     if not faults:
         return Repaired(())
@@ -81,13 +82,7 @@ def repair(
     with _alone(path) as descriptor:
         pages = read_pages(descriptor, Path(f"{path}-wal"))
         try:
-            done = salvage(
-                pages,
-                unfinished,
-                now=now,
-                own_grant=own_grant,
-                progress=lambda count: told("verifying", count, 0),
-            )
+            done = salvage(pages, unfinished, now=now, own_grant=own_grant, progress=told)
         except StoreError as error:
             _remove(unfinished)
             if error.path == str(unfinished):
@@ -125,7 +120,7 @@ def _faults(path: Path, told: Callable[[str, int, int], None]) -> tuple[tuple[st
     except StoreError as error:
         if not error.is_damage:
             raise
-        return (error.message,), False
+        return (f"{path} cannot be read: {error.__cause__ or error.message}",), False
 
 
 @contextmanager
@@ -201,6 +196,15 @@ def _link(old: Path, new: Path) -> None:
             # A file system without second names, as on many sticks.
             shutil.copy2(old, new)
             _sync(new)
+
+
+def _is_newer(finished: Path, path: Path) -> bool:
+    """Tell whether a finished file is there and nothing was written to the store after it."""
+    if not finished.exists():
+        return False
+    store = [Path(f"{path}{suffix}") for suffix in ("", "-wal")]
+    last = max(file.stat().st_mtime_ns for file in store if file.exists())
+    return last <= finished.stat().st_mtime_ns
 
 
 def _check_room(path: Path) -> None:

@@ -80,24 +80,28 @@ def salvage(
     *,
     now: int,
     own_grant: Grant | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[str, int, int], None],
 ) -> Salvaged:
     """Make a new store at `target` of what `pages` still hold.
 
-    `own_grant` stands in where the row of this machine's own grant is gone. `progress` gets the
-    number of contributions verified so far. Raises StoreError when the file is of a newer
-    version, is no store, or nothing of a store is left in it; or when the disk is full.
+    `own_grant` stands in where the row of this machine's own grant is gone. `progress` gets what
+    is being done, how much is done, and of how many (0: not known). Raises StoreError when the
+    file is of a newer version, is no store, or nothing of a store is left in it; or when the disk
+    is full.
     """
     version = _version(pages, target)
     database = Database(target, migrations=MIGRATIONS[:version])
     try:
         with database.writing() as connection:
-            work = _Salvage(pages, connection, now, own_grant, progress or (lambda _done: None))
+            work = _Salvage(
+                pages, connection, now, own_grant, lambda done: progress("verifying", done, 0)
+            )
             report = work.run()
     finally:
         database.close()
     if not report.kept and not report.joined:
         raise StoreError("nothing of a store was found in it", str(target))
+    progress("computing views", 0, 0)
     _compute(target, work.bodiless)
     return report
 
