@@ -324,6 +324,9 @@ class SimHost:
     def connected_peers(self) -> tuple[str, ...]:
         return tuple(self._connections)
 
+    def remote_addresses(self, peer_id: str) -> tuple[str, ...]:
+        return (self.net.hosts[peer_id].address,) if peer_id in self._connections else ()
+
     def dialled_addresses(self, peer_id: str) -> tuple[str, ...]:
         connection = self._connections.get(peer_id)
         if connection is None or connection.dialler != self.peer_id:

@@ -17,6 +17,7 @@ import trio
 
 from p2pcommons.config import Config, Mode
 from p2pcommons.model.contribution import Contribution
+from p2pcommons.node.admission import StrangersPool
 from p2pcommons.node.context import NodeContext, within_format
 from p2pcommons.node.engine import Engine
 from p2pcommons.node.ingesting import Ingest
@@ -25,12 +26,15 @@ from p2pcommons.node.ports import OpenPorts
 from p2pcommons.node.sets import Sets
 from p2pcommons.node.storage import Storage
 from p2pcommons.paths import find_paths
+from p2pcommons.store import PoolLimits
 
 from .network import Net, SimGossip, SimHost
 from .people import Writer
 from .stores import PATH, MemoryStore, TimedLanes, open_store
 
 BASE_TIME = 1_790_000_000
+ROOMY = PoolLimits(bytes_max=10**9, contributions_max=10**6, let_go_max=10**5)
+"""Room for everybody: replicas that decline do not have to be equal."""
 POLL_SECONDS = 4.0
 """Longer than in a real node: looking is what an idle one does most."""
 NOWHERE = find_paths("/nonexistent/simulated")
@@ -80,10 +84,21 @@ class SimNode:
         self.host.bytes_per_s = self.bytes_per_s
         self._lanes = TimedLanes(self.net.timeline, chance, self.store, self._wrote)
         storage = Storage(PATH, self._lanes)
-        ingest = Ingest(storage, self.now, free_bytes_min=0)
+        strangers = StrangersPool(lambda: ROOMY, self.now)
+        strangers.load(self.store)
+        ingest = Ingest(storage, self.now, free_bytes_min=0, admission=strangers)
         sets = Sets(storage)
         context = NodeContext(
-            NOWHERE, self._config, Mode.FRIENDS, storage, sets, ingest, self.now, chance
+            NOWHERE,
+            self._config,
+            Mode.FRIENDS,
+            storage,
+            sets,
+            ingest,
+            self.now,
+            chance,
+            processor=lambda: 0.0,
+            strangers=strangers,
         )
         self.context = context
         self.is_up = True

@@ -7,6 +7,7 @@ once gets a test of its own in `test_faults.py`, named after what was wrong.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,3 +53,16 @@ def test_a_seed_makes_the_same_world_again_whatever_else_is_different() -> None:
     }
     assert len(traces) == 1
     assert len(set(traces.pop().split("\n"))) == 3, "two worlds, and they are different"
+
+
+def test_nodes_take_time_and_chance_from_their_context() -> None:
+    """What draws or looks at a clock by itself is different in every world of the same seed."""
+    own = re.compile(r"^import (random|secrets)|os\.urandom|time\.(time|monotonic|perf_counter)\(")
+    found = {
+        f"{path.parent.name}/{path.name}"
+        for package in ("node", "protocol", "views", "model")
+        for path in (ROOT / "src/p2pcommons" / package).glob("*.py")
+        if any(own.search(line) for line in path.read_text(encoding="utf-8").splitlines())
+    }
+    # The clock itself, and the manners of one process towards others on the same machine.
+    assert found == {"node/context.py", "node/turns.py"}
