@@ -2,8 +2,8 @@
 
     python bench/add_during_sync.py [--entries 100000] [--adds 100] [--home FOLDER]
 
-Every tenth of a second an entry is added beside a node that takes in the corpus: first in this
-process, as the screens do it (*write*: signing, waiting for the lock, commit, disk), then as
+Every tenth of a second an entry is added beside a node that takes in the corpus: in this process,
+as the screens do it (*write*: signing, waiting for the lock, commit, disk), and each eighth time as
 `p2pcommons add` (*command*: with the start of its interpreter), as long as the sync goes on.
 Prints p50, p95 and the longest of each, and of the same at rest. Ends with 1 if one is not there
 afterwards.
@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 0.1
 AT_REST = 30
+COMMAND_EACH = 8
 SECONDS_MAX = 900.0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=100_000)
-    parser.add_argument("--adds", type=int, default=100, help="of each kind, during the sync")
+    parser.add_argument("--adds", type=int, default=100, help="writes during the sync")
     parser.add_argument("--home", type=Path, help="keeps the sender's store for the next run")
     chosen = parser.parse_args()
     with ExitStack() as stack:
@@ -53,8 +54,7 @@ def run(ana: Home, rui: Home, entries: int, adds: int) -> int:
     commons = corpus.founding().id.hex()
     ana.start(listen=free_address())
     rui.start(listen=free_address())
-    report("at rest, write", write(rui, own, AT_REST, lambda: True))
-    report("at rest, command", command(rui, own, 10, lambda: True))
+    resting = add_beside(rui, own, AT_REST, lambda: True)
     invite = str(ana.run("invite", commons)["invite"])
     wanted = ana.digest(commons)[0]
     rui.run("join", invite)
@@ -66,8 +66,7 @@ def run(ana: Home, rui: Home, entries: int, adds: int) -> int:
         def is_syncing() -> bool:
             return count_of(receiver, commons) < wanted
 
-        writes = write(rui, own, adds, is_syncing)
-        commands = command(rui, own, adds, is_syncing)
+        writes, commands = add_beside(rui, own, adds, is_syncing)
         while is_syncing() and time.monotonic() - began < SECONDS_MAX:
             time.sleep(0.05)
     seconds = time.monotonic() - began
@@ -75,46 +74,44 @@ def run(ana: Home, rui: Home, entries: int, adds: int) -> int:
         f"{wanted} there after {seconds:.1f} s, {wanted / seconds:,.0f}/s beside the adds, "
         f"{(cpu_seconds(rui) - cpu) / wanted * 1e6:.0f} us of processor an entry"
     )
+    for name, taken in zip(("at rest, write", "at rest, command"), resting, strict=True):
+        report(name, taken)
     report("while a sync runs, write", writes)
     report("while a sync runs, command", commands)
     wait_equal([ana, rui], commons, 60)
     there = int(str(rui.run("digest", own)["count"]))
-    expected = 2 + AT_REST + 10 + len(writes) + len(commands)
+    expected = 2 + sum(map(len, (*resting, writes, commands)))
     if there != expected:
         say(f"WRONG: {there} contributions of one's own instead of {expected}")
     return int(there != expected)
 
 
-def write(home: Home, commons: str, times: int, goes_on: Callable[[], bool]) -> list[float]:
-    """Add in this process; the seconds each took."""
-    taken: list[float] = []
+def add_beside(
+    home: Home, commons: str, times: int, goes_on: Callable[[], bool]
+) -> tuple[list[float], list[float]]:
+    """Add again and again; the seconds of each write in this process, and of each command."""
+    writes: list[float] = []
+    commands: list[float] = []
     with open_replica(home.path) as replica:
 
-        def add() -> None:
+        def write() -> None:
             replica.add_entry(
-                bytes.fromhex(commons), title=f"Written meanwhile {len(taken)}", text="A word."
+                bytes.fromhex(commons), title=f"Written meanwhile {len(writes)}", text="A word."
             )
 
-        while len(taken) < times and goes_on():
-            taken.append(every_tenth(add))
+        def command() -> None:
+            home.run("add", "--title", f"Added meanwhile {len(commands)}", "--commons", commons)
+
+        while len(writes) < times and goes_on():
+            writes.append(every_tenth(write))
             replica.nudge()
-    return taken
-
-
-def command(home: Home, commons: str, times: int, goes_on: Callable[[], bool]) -> list[float]:
-    """Add from the shell; the seconds each command took."""
-    taken: list[float] = []
-
-    def add() -> None:
-        home.run("add", "--title", f"Added meanwhile {len(taken)}", "--commons", commons)
-
-    while len(taken) < times and goes_on():
-        taken.append(every_tenth(add))
-    return taken
+            if len(writes) % COMMAND_EACH == 0 and goes_on():
+                commands.append(every_tenth(command))
+    return writes, commands
 
 
 def every_tenth(call: Callable[[], None]) -> float:
-    """Call, return the seconds it took, and wait for the rest of a tenth of a second before."""
+    """Call, wait for the rest of a tenth of a second, and return the seconds the call took."""
     began = time.monotonic()
     call()
     took = time.monotonic() - began
