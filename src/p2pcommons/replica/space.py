@@ -49,6 +49,10 @@ class Space(Peers):
         """Return what goes to keep the budget that is set, or `budget`. Changes nothing."""
         return self.store.budget_plan(commons, budget)
 
+    def budget(self, commons: bytes) -> int | None:
+        """Return the bytes a commons may take, None for as many as it needs."""
+        return self.store.budget(commons)
+
     def set_budget(self, commons: bytes, budget: int | None) -> BudgetPlan:
         """Set what a commons may take (None: no limit), keep to it at once, and say what went."""
         self._note_own_author()

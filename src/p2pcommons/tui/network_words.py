@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from p2pcommons.replica import size_said
 from p2pcommons.tui import wording
 from p2pcommons.tui.standing import MODE_WORDS, pair_words, peer_words, what_to_do
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from p2pcommons.tui.node_status import CommonsStatus, NodeStatus, PeerStatus
-    from p2pcommons.tui.records import Overview
+    from p2pcommons.tui.records import CommonsLine, Overview
 
 ADDRESSES_SHOWN_MAX = 3
 TRIED_SHOWN_MAX = 4
@@ -49,7 +50,7 @@ def commons_lines(overview: Overview, status: NodeStatus, now: int) -> list[tupl
     lines: list[tuple[str, str]] = []
     for line in overview.commons:
         lines.append((line.title, "title"))
-        lines.append((wording.count(line.count, "contribution"), "plain"))
+        lines.append((_amount(line), "plain"))
         if line.words:
             lines.append((" ".join(line.words), "words"))
         lines += _pairs(standing.get(line.commons.hex()), connected, now)
@@ -121,6 +122,15 @@ def sync_sentence(reply: Mapping[str, object]) -> str:
     sent = sum(_whole(item.get("sent")) for item in exchanges)
     state = "equal" if reply.get("equal") is True else "not equal yet"
     return f"{state} with {wording.count(len(peers), 'peer')}: {received:,} received, {sent:,} sent"
+
+
+def _amount(line: CommonsLine) -> str:
+    """How much of a commons is here, and what that takes."""
+    held = wording.count(line.count, "contribution")
+    if not line.size:
+        return held
+    limit = "" if line.budget is None else f" of {size_said(line.budget)}"
+    return f"{held}, {size_said(line.size)}{limit} on disk"
 
 
 def _pairs(known: CommonsStatus | None, connected: set[str], now: int) -> list[tuple[str, str]]:

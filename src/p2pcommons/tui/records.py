@@ -38,6 +38,9 @@ class CommonsLine:
     words: tuple[str, ...]
     arrived: bool = True
     unsupported: str = ""
+    size: int = 0
+    """Bytes it takes on disk, about."""
+    budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,8 @@ def _commons_line(replica: Replica, row: CommonsRow) -> CommonsLine:
         words=four_words(digest.fingerprint) if digest.count else (),
         arrived=row.title is not None,
         unsupported=row.unsupported or "",
+        size=replica.bytes_used(row.id),
+        budget=replica.budget(row.id),
     )
 
 
