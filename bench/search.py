@@ -74,6 +74,7 @@ def lines(entries: int) -> list[Line]:
         Line("three letters, typing", COMMON + "t", typing=True, raw=f'"{COMMON}t" *'),
         Line("common and four letters", f"{COMMON} {one[:4]}", typing=True),
         Line("#tag", f"#{COMMON_TAG}"),
+        Line("#ta, typing", f"#{COMMON_TAG[:2]}", typing=True),
         Line("#rare", f"#{RARE_TAG}"),
         Line("#tag #tag", f"#{COMMON_TAG} #{corpus.tag(1)}"),
         Line("#rare and common word", f"#{RARE_TAG} {COMMON}"),
@@ -231,7 +232,10 @@ def main() -> int:
             for line in queries:
                 print(f"\n{line.name}: {line.text}")
                 print(
-                    "\n".join(f"    {step}" for step in store.search_steps(parse_query(line.text)))
+                    "\n".join(
+                        f"    {step}"
+                        for step in store.search_steps(parse_query(line.text, typing=line.typing))
+                    )
                 )
         wrong = faults(queries, store, chosen.entries)
     raw.close()
