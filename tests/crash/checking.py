@@ -72,7 +72,8 @@ def _examine(store: Store, where: str) -> _Seen:
         commons_of[row.id] = store.digest(row.id).count
     with store._database.connected() as connection:
         held = connection.execute("SELECT id FROM contribution").fetchall()
-    assert set(ids) <= {row[0] for row in held}, where
+        known = connection.execute("SELECT id FROM known").fetchall()
+    assert set(ids) <= {row[0] for row in (*held, *known)}, where
     more = Writer(clock=THURSDAY).entry(ANA, "Life goes on", "soil")
     store.ingest([GARDEN, more], received_at=THURSDAY, own=True)
     assert store.known([more.id]) == {more.id}, where

@@ -1,7 +1,8 @@
 """A day in the life of a store, written down change by change, with what it promised when.
 
 Everything that writes is in it: the making of the file and its migration, own contributions of
-every kind, groups from peers, bodies that come later, checkpoints, erasing, deleting, rebuilding.
+every kind, groups from peers, bodies that come later, checkpoints, erasing, deleting, rebuilding,
+letting texts go for room, writing the file anew.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from histories import ANA, ANAS_LAPTOP, BO, CY, GARDEN, NOW, Writer, signer, wit
 from p2pcommons.model.contribution import sign
 from p2pcommons.model.ids import ZERO_ID
 from p2pcommons.model.kinds import CommonsBody, encode_body
-from p2pcommons.store import Store
+from p2pcommons.store import Query, Store
 from p2pcommons.store.database import Database
 from p2pcommons.store.schema import MIGRATIONS
 from tests.crash.disk import Disk, Op, watched
@@ -83,8 +84,11 @@ class _Author:
         self._promises.dropped.append((begun, len(self._disk.ops), commons))
 
 
-def record_day(folder: Path, *, foreign: int = 240) -> History:
-    """Live through a day in `folder`, which is empty, with so many contributions of others."""
+def record_day(folder: Path, *, foreign: int = 240, room: bool = True) -> History:
+    """Live through a day in `folder`, which is empty, with so many contributions of others.
+
+    With `room`, texts and entries of others go for it in the evening.
+    """
     promises = Promises()
     with watched(folder) as disk:
         author = _Author(disk, promises)
@@ -92,7 +96,7 @@ def record_day(folder: Path, *, foreign: int = 240) -> History:
             first = _morning(store, author)
             _groups_of_others(store, first, foreign)
         with Store.open(folder / DB) as store:
-            _evening(store, author, first)
+            _evening(store, author, first, room=room)
         return History({}, disk.ops, promises)
 
 
@@ -158,7 +162,22 @@ def _groups_of_others(store: Store, first: Contribution, count: int) -> None:
     store.ingest(made, received_at=THURSDAY + 60, source="peer-b")
 
 
-def _evening(store: Store, author: _Author, first: Contribution) -> None:
+def _make_room(store: Store) -> None:
+    """Let texts of others go, keep one, remove one, and write the file anew."""
+    theirs = [
+        row.id
+        for row in store.entry_rows(store.entry_ids(Query(), now=THURSDAY))
+        if row.author != ANA.author
+    ]
+    store.pin(GARDEN.id, theirs[0], now=THURSDAY)
+    store.set_budget(GARDEN.id, store.bytes_used(GARDEN.id) * 3 // 4)
+    store.keep_budget(GARDEN.id)
+    store.set_budget(GARDEN.id, None)
+    store.remove_entry(GARDEN.id, theirs[1])
+    store.compact(room=lambda: 1 << 40)
+
+
+def _evening(store: Store, author: _Author, first: Contribution, *, room: bool) -> None:
     writer = Writer(clock=NOW + 5_000)
     author.own(store, writer.entry(ANA, "After supper", "soil"))
     store._database.empty_log()
@@ -178,6 +197,8 @@ def _evening(store: Store, author: _Author, first: Contribution) -> None:
     author.own(store, writer.entry(ANA, "Between", "soil"))
     author.drop(store, other.id)
     store.rebuild_views()
+    if room:
+        _make_room(store)
     store.mark_equal("peer-a", GARDEN.id, rowid=store.last_rowid(), now=THURSDAY)
     store.leave_commons(GARDEN.id, now=THURSDAY)
     store.join_commons(GARDEN.id, now=THURSDAY)

@@ -31,7 +31,7 @@ class Kept:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        record_day(folder, foreign=200)
+        record_day(folder, foreign=200, room=False)
         with Store.open(folder / DB) as store:
             store.upsert_peer("12D3KooWpeer", ["/ip4/192.0.2.1/tcp/1"], source="manual", now=NOW)
             store._database.empty_log()
@@ -374,6 +374,25 @@ def test_sample_of_views_finds_what_the_full_fold_finds(kept: Kept, folder: Path
         connection.commit()
         connection.close()
         assert word in " ".join(sampled_views_differences(copy, 1_000)), statement
+
+
+def test_what_was_let_go_for_room_and_what_is_pinned_is_remembered(folder: Path):
+    record_day(folder, foreign=96)
+    path = folder / DB
+
+    def remembered() -> list[object]:
+        with Store.open(path) as store:
+            store._database.empty_log()
+            known = sorted(store.removed())
+            return [store.pins(), known, store.digest(GARDEN.id), _shown(store)]
+
+    before = remembered()
+    _smash(path, [_page_of(path, "entry")], Random(1))
+    assert _mend(path).kept_as is not None
+    assert remembered() == before
+    with Store.open(path) as store:
+        assert store.bodies_wanted(GARDEN.id, now=THURSDAY) == []
+        assert store.views_differences() == []
 
 
 def test_repaired_store_does_not_use_a_number_twice(kept: Kept, folder: Path):

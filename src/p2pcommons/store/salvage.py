@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 _COMPUTED = frozenset({*VIEW_TABLES, "tag", "withdrawal", "edge", "peer_equal"})
 """Not copied: computed from contributions, or, as `peer_equal`, no longer sure."""
+_OF_CONTRIBUTIONS = ("body_want", "dropped")
 _IDS = "sqlite_autoindex_contribution_1"
 _OWN = "contribution_own"
 _TIME_MAX = 1 << 33
@@ -320,9 +321,12 @@ class _Salvage:
     def _tidy(self, last: int) -> None:
         """Drop what speaks of rows that are gone, and see that no number is used again."""
         connection = self._connection
-        connection.execute(
-            "DELETE FROM body_want WHERE contribution NOT IN (SELECT rowid FROM contribution)"
-        )
+        for table in _OF_CONTRIBUTIONS:
+            if table in self._columns:
+                connection.execute(
+                    f"DELETE FROM {table} WHERE contribution NOT IN "  # noqa: S608
+                    "(SELECT rowid FROM contribution)"
+                )
         connection.execute("DELETE FROM known WHERE id IN (SELECT id FROM contribution)")
         floor = connection.execute(
             "SELECT value FROM meta WHERE key = ?", (ROWID_FLOOR,)
