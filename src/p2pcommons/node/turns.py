@@ -9,7 +9,6 @@ a way through the event loop.
 
 from __future__ import annotations
 
-import select
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -43,7 +42,6 @@ class Turns:
         self._path.unlink(missing_ok=True)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            listening.setblocking(False)
             listening.bind(str(self._path))
             self._path.chmod(0o600)
         except BaseException:
@@ -65,7 +63,7 @@ class Turns:
         self._look()
         deadline = time.monotonic() + WAIT_SECONDS
         while self._asking and (left := deadline - time.monotonic()) > 0:
-            select.select([self._socket], [], [], left)
+            self._hear(left)
             self._look()
         # Whoever did not say that it is done was killed, or is slow: it waits its turn now.
         self._asking = 0
@@ -76,14 +74,21 @@ class Turns:
         return ROWS_BESIDE_PERSON_MAX if beside_person else ROWS_MAX
 
     def _look(self) -> None:
+        """Take in what was said so far."""
+        while self._hear(0.0):
+            pass
+
+    def _hear(self, seconds: float) -> bool:
+        """Take in one word, waiting for it; False if there was none."""
         assert self._socket is not None
-        while True:
-            try:
-                word = self._socket.recv(16)
-            except BlockingIOError:
-                return
-            if word == TURN_ASKED:
-                self._asking += 1
-                self._person_at = time.monotonic()
-            elif word == TURN_DONE:
-                self._asking = max(0, self._asking - 1)
+        self._socket.settimeout(seconds)
+        try:
+            word = self._socket.recv(16)
+        except (BlockingIOError, TimeoutError):
+            return False
+        if word == TURN_ASKED:
+            self._asking += 1
+            self._person_at = time.monotonic()
+        elif word == TURN_DONE:
+            self._asking = max(0, self._asking - 1)
+        return True
