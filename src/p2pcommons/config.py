@@ -49,11 +49,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("strangers.megabytes", 0, "room for strangers in a commons; 0: by the disk", ""),
     Setting("strangers.contributions", 2_000_000, "what strangers may contribute in a commons", ""),
     Setting("node.keep_running", False, "leave the node running when the screen closes", ""),
+    Setting("look.theme", "", "colours of the screen, kept when chosen there", "TEXTUAL_THEME"),
     Setting("look.ascii", False, "draw with plain ASCII characters", "P2PCOMMONS_ASCII"),
 )
 
 _BY_NAME: Final[Mapping[str, Setting]] = {setting.name: setting for setting in SETTINGS}
 _PORT_MAX = 65_535
+_KEYS = "keys."
+"""Table of the settings that gives actions of the screen other keys; any name may stand in it."""
 _WORDS_FOR_TYPES: Final[Mapping[str, str]] = {
     "str": "a text",
     "int": "a number",
@@ -120,7 +123,21 @@ class Config:
 
     def unknown(self) -> tuple[str, ...]:
         """Return the names in the file that mean nothing to this version."""
-        return tuple(sorted(set(self._values) - set(_BY_NAME)))
+        unknown = set(self._values) - set(_BY_NAME)
+        return tuple(sorted(name for name in unknown if not name.startswith(_KEYS)))
+
+    def keys(self) -> dict[str, str]:
+        """Return the keys that the person wants, by the name of what they do.
+
+        Raises UserError where one is no text.
+        """
+        found: dict[str, str] = {}
+        for name, value in self._values.items():
+            if name.startswith(_KEYS):
+                if not isinstance(value, str):
+                    raise UserError(f"{name} in {self.path} must be a text, not {value!r}")
+                found[name.removeprefix(_KEYS)] = value
+        return found
 
     def set(self, name: str, value: object) -> None:
         """Change a setting and save the file. Raises UserError for a value of a wrong type."""

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import re
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from textual.binding import Binding
 from textual.dom import DOMNode
+from textual.widgets import Input
 
 from p2pcommons.config import Config
 from p2pcommons.replica import open_replica
-from p2pcommons.tui import screens, widgets
+from p2pcommons.tui import look, screens, widgets
 from p2pcommons.tui.app import CommonsApp
 from p2pcommons.tui.context import DemoNote
+from p2pcommons.tui.keymap import binding_names
 from p2pcommons.tui.messages import ModeChosen
 from p2pcommons.tui.screens.browse import Browse
+from p2pcommons.tui.screens.compose import Compose
 from p2pcommons.tui.screens.help import Help
 from p2pcommons.tui.screens.invite_card import InviteCard
 from p2pcommons.tui.screens.jump import LETTERS
 from p2pcommons.tui.screens.quit import Quit
 from p2pcommons.tui.widgets.entry_list import EntryList
-from tests.tui.homes import NARROW, WIDE, press, running, screen_text, told, write
+from tests.tui.homes import NARROW, WIDE, press, running, screen_text, settled, told, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,6 +158,47 @@ async def test_ascii_asked_for_is_ascii_drawn(garden: Paths) -> None:
         await press(pilot, "down", "space")
         drawn = set(screen_text(pilot)) - set("─")
         assert all(character.isascii() for character in drawn), drawn
+
+
+@pytest.mark.asyncio
+async def test_colours_one_chose_are_there_again(garden: Paths) -> None:
+    async with running(garden) as pilot:
+        pilot.app.theme = "nord"
+        await settled(pilot)
+    assert Config.load(garden.config_file).text("look.theme") == "nord"
+    async with running(garden) as pilot:
+        assert pilot.app.theme == "nord"
+    Config.load(garden.config_file).set("look.theme", "no such theme")
+    async with running(garden) as pilot:
+        assert pilot.app.theme == look.DARK.name
+
+
+@pytest.mark.asyncio
+async def test_keys_of_ones_own_take_the_place_of_ours(garden: Paths) -> None:
+    garden.config_file.write_text(
+        garden.config_file.read_text()
+        + '\n[keys]\n"browse.search" = "slash,ctrl+f"\n"entry.new" = "A"\nentry.nwe = "x"\n'
+    )
+    async with running(garden) as pilot:
+        said = [notice.message for notice in pilot.app._notifications]
+        assert "keys.entry.nwe in the settings names no key; is it entry.new" in said[0]
+        await press(pilot, "ctrl+f")
+        assert pilot.app.screen.query_one("#query", Input).has_focus
+        await press(pilot, "escape", "n")
+        assert isinstance(pilot.app.screen, Browse), "n does nothing any more"
+        await press(pilot, "A")
+        assert isinstance(pilot.app.screen, Compose)
+        await press(pilot, "escape")
+    Config.load(garden.config_file).set("name", "Ana")
+    assert Config.load(garden.config_file).keys()["browse.search"] == "slash,ctrl+f"
+    assert Config.load(garden.config_file).unknown() == ()
+
+
+def test_the_guide_names_every_key_that_can_be_changed() -> None:
+    guide = (Path(__file__).parents[2] / "docs/user-guide.md").read_text(encoding="utf-8")
+    rows = re.findall(r"\| `([a-z-]+\.)` \| (.+) \|", guide)
+    named = {start + name for start, names in rows for name in re.findall("`([a-z-]+)`", names)}
+    assert named == binding_names()
 
 
 @pytest.mark.asyncio

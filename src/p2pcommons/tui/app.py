@@ -6,7 +6,6 @@ It polls the store's version and the node's status in lanes, keeps the newest st
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import time
@@ -23,6 +22,7 @@ from p2pcommons.tui import look, shaping
 from p2pcommons.tui.bug_report import write_bug
 from p2pcommons.tui.command import command
 from p2pcommons.tui.context import Context, DemoNote
+from p2pcommons.tui.keymap import complaints
 from p2pcommons.tui.lanes import Desk
 from p2pcommons.tui.node_keeper import NodeKeeper
 from p2pcommons.tui.node_status import read_status
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from textual.app import SystemCommand
     from textual.screen import Screen
+    from textual.theme import Theme
 
     from p2pcommons.paths import Paths
     from p2pcommons.tui.messages import ModeChosen, NodeWanted, SelectedCommons, Wrote
@@ -108,6 +109,8 @@ class CommonsApp(App[int]):
         super().__init__()
         with open_replica(paths) as replica:
             ascii_only = replica.config.flag("look.ascii")
+            self._theme_kept = replica.config.text("look.theme")
+            self._own_keys = replica.config.keys()
         self.context = Context(
             desk=Desk(paths, clock),
             now=lambda: int(clock()),
@@ -135,11 +138,25 @@ class CommonsApp(App[int]):
         """Open the product, or ask for a name first."""
         self.register_theme(look.DARK)
         self.register_theme(look.LIGHT)
-        # Textual's own variable, which a person may have set for every such program.
-        wanted = os.environ.get("TEXTUAL_THEME", "")
+        wanted = self._theme_kept
         self.theme = wanted if wanted in self.available_themes else look.DARK.name
+        self._theme_kept = self.theme
+        self.theme_changed_signal.subscribe(self, self._theme_chosen)
+        if self._own_keys:
+            self.set_keymap(self._own_keys)
+            for words in complaints(self._own_keys):
+                self.notify(words, severity="warning", timeout=10, markup=False)
         self._add_modes()
         self._begin()
+
+    def _theme_chosen(self, theme: Theme) -> None:
+        if theme.name != self._theme_kept:
+            self._theme_kept = theme.name
+            self._keep_theme(theme.name)
+
+    @command("theme")
+    async def _keep_theme(self, name: str) -> None:
+        await self.context.desk.write.run(lambda replica: replica.config.set("look.theme", name))
 
     def _add_modes(self) -> None:
         modes: dict[str, Callable[[], Page]] = {
