@@ -25,7 +25,7 @@ from .troubles import plan_troubles
 from .virtual_time import Timeline
 
 CHECK_SECONDS = 900.0
-INTERVALS = (300, 900, 900)
+INTERVALS = (300, 900, 900, 900, 900, 900)
 """Seconds between reconciliations: the longest one, with its jitter, fits into the calm."""
 CHORDS = 0.3
 """Honest nodes know one other at least, around a ring; this share knows one more."""
@@ -56,7 +56,7 @@ def plan_for(nodes: int, minutes: float) -> Plan:
         liars=max(1, nodes // 8),
         minutes=minutes,
         calm_minutes=minutes / 3,
-        writes=nodes,
+        writes=nodes * 3 // 4,
     )
 
 
