@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pcommons.errors import StoreError
+from p2pcommons.model.kinds import EntryBody
 from p2pcommons.protocol.items import fingerprint_of
 from p2pcommons.store import Store, parse_query, upkeep
 from p2pcommons.store.database import Database
@@ -114,6 +115,17 @@ def test_own_pinned_tagged_and_changed_entries_are_never_let_go(garden):
     plan = garden.keep_budget(GARDEN.id)
     assert [each.id for each in plan.going] == [plain.id]
     assert plan.over == garden.bytes_used(GARDEN.id)
+
+
+def test_a_version_that_one_has_tagged_is_not_let_go(garden):
+    writer = Writer()
+    entry = writer.entry(BO, "Bed", text=TEXT)
+    edit = writer.write(BO, EntryBody("note", "Bed two", text=TEXT), entry, [entry])
+    take(garden, entry, edit)
+    take(garden, writer.tag(ANA, edit, "mine"), own=True)
+    garden.set_budget(GARDEN.id, 0)
+    assert [each.id for each in garden.keep_budget(GARDEN.id).going] == [entry.id]
+    assert garden.views_differences() == []
 
 
 def test_own_words_of_another_machine_are_not_let_go_after_a_restore(garden):
@@ -392,6 +404,7 @@ _FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from p2pcommons.errors import StoreError
+from p2pcommons.model.kinds import EntryBody
 from p2pcommons.store import Store
 with Store.open(Path(sys.argv[1])) as store:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))

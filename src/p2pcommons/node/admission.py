@@ -83,9 +83,9 @@ class StrangersPool:
     @property
     def declines(self) -> bool:
         """Whether anything is declined anywhere."""
-        return any(self._declined.values()) or any(
-            room.floor is not None for room in self._rooms.values()
-        )
+        # Copies: the writer adds to both meanwhile.
+        rooms = tuple(self._rooms.values())
+        return any(tuple(self._declined.values())) or any(room.floor is not None for room in rooms)
 
     def admit(
         self, store: Store, contributions: Sequence[Contribution], source: str

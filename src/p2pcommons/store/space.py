@@ -123,7 +123,7 @@ class SpacePart(StorePart):
                 drop_bodies(
                     connection,
                     self._interner,
-                    [each.rowid for each in part if each.entry not in spared],
+                    [each.rowid for each in part if not spared & {each.entry, each.id}],
                 )
         return plan
 
@@ -263,7 +263,7 @@ def _plan(connection: sqlite3.Connection, commons: int, used: int, budget: int) 
     ):
         if freed >= wanted:
             break
-        if author in own or entry in spared:
+        if author in own or entry in spared or identifier in spared:
             continue
         size_on_disk = disk_bytes(0, size)
         going.append(GoingText(rowid, identifier, entry, key, claimed_at, size_on_disk))
@@ -272,7 +272,10 @@ def _plan(connection: sqlite3.Connection, commons: int, used: int, budget: int) 
 
 
 def _spared_entries(connection: sqlite3.Connection, commons: int) -> set[bytes]:
-    """Return the entries whose texts no budget touches: pinned, tagged or changed by oneself."""
+    """Return the entries and versions no budget touches: pinned, or of a statement of one's own.
+
+    That is a tag or a change today, an endorsement once there is such a kind.
+    """
     spared = {
         row[0] for row in connection.execute("SELECT id FROM pin WHERE commons = ?", (commons,))
     }
