@@ -3,7 +3,7 @@
     python bench/crash_points.py [--foreign 400] [--shuffles 5] [--seed N]
 
 A day of a store (own contributions, groups of others, edits, withdrawals, checkpoints, erasing,
-deleting a commons, a rebuild) and a migration are recorded write by write and sync by sync. Then
+deleting a commons, a rebuild) and two migrations are recorded write by write and sync by sync. Then
 each is crashed at every change: the program killed with that write half done; the power lost with
 all that was not synced; the power lost with any part of it left, in any order, whole or torn. The
 real store opens what is left: `integrity_check`, every acknowledged own contribution, views
@@ -20,6 +20,10 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "views")]
@@ -27,7 +31,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "views")]
 from tests.crash.checking import Checker  # noqa: E402
 from tests.crash.disk import why_not  # noqa: E402
 from tests.crash.points import points  # noqa: E402
-from tests.crash.session import History, record_day, record_migration  # noqa: E402
+from tests.crash.session import History, record_day, record_first_schema, record_migration  # noqa: E402
 
 REPORT_EVERY = 2_000
 
@@ -47,17 +51,18 @@ def main() -> int:
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     rows: list[str] = []
     with tempfile.TemporaryDirectory(dir=memory, prefix="p2pc-crash-") as folder:
-        for name in ("a day", "a migration"):
+        histories: dict[str, Callable[[Path], History]] = {
+            "a day": lambda there: record_day(there, foreign=chosen.foreign),
+            "a migration": record_migration,
+            "from schema 1": record_first_schema,
+        }
+        for name, record in histories.items():
             there = Path(folder) / name.replace(" ", "-")
             there.mkdir()
-            history = (
-                record_migration(there)
-                if name == "a migration"
-                else record_day(there, foreign=chosen.foreign)
-            )
+            history = record(there)
             rows.append(_crash(name, history, there / "left", chosen.shuffles, chosen.seed))
     print(
-        f"{'history':12} {'writes':>7} {'syncs':>6} {'other':>6} {'crashes':>8} {'states':>7} "
+        f"{'history':13} {'writes':>7} {'syncs':>6} {'other':>6} {'crashes':>8} {'states':>7} "
         f"{'promised':>9} {'seconds':>8}"
     )
     print("\n".join(rows))
@@ -81,7 +86,7 @@ def _crash(name: str, history: History, left: Path, shuffles: int, seed: int) ->
     kinds = Counter(op.kind for op in history.ops)
     other = len(history.ops) - kinds["write"] - kinds["sync"]
     return (
-        f"{name:12} {kinds['write']:7} {kinds['sync']:6} {other:6} {checker.checked:8} "
+        f"{name:13} {kinds['write']:7} {kinds['sync']:6} {other:6} {checker.checked:8} "
         f"{len(checker.states):7} {len(history.promises.kept):9} {time.monotonic() - began:8.1f}"
     )
 

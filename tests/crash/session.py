@@ -7,6 +7,8 @@ letting texts go for room, writing the file anew.
 
 from __future__ import annotations
 
+import gzip
+import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from p2pcommons.model.contribution import Contribution
 
 DB = "replica.db"
+FIRST_STORE = Path(__file__).parents[1] / "vectors" / "store-1.db.gz"
 SALT = bytes(range(16))
 DAY = 86_400
 THURSDAY = NOW + 10_000
@@ -113,6 +116,19 @@ def record_migration(folder: Path) -> History:
     with watched(folder) as disk:
         Database(folder / DB, migrations=MORE).close()
         return History(before, disk.ops, promises, MORE)
+
+
+def record_first_schema(folder: Path) -> History:
+    """Bring a store of the first published schema to the present one."""
+    path = folder / DB
+    path.write_bytes(gzip.decompress(FIRST_STORE.read_bytes()))
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    held = [row[0] for row in connection.execute("SELECT id FROM contribution")]
+    connection.close()
+    before = {DB: path.read_bytes()}
+    with watched(folder) as disk:
+        Store.open(path).close()
+        return History(before, disk.ops, Promises([(0, identifier) for identifier in held]))
 
 
 def _morning(store: Store, author: _Author) -> Contribution:

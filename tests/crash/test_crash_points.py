@@ -22,7 +22,14 @@ from p2pcommons.store.base import StorePart
 from tests.crash.checking import Checker
 from tests.crash.disk import SQLITE_FULL, Op, watched, why_not
 from tests.crash.points import LOST, SHUFFLED, Point, points
-from tests.crash.session import DB, THURSDAY, History, record_day, record_migration
+from tests.crash.session import (
+    DB,
+    THURSDAY,
+    History,
+    record_day,
+    record_first_schema,
+    record_migration,
+)
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "it can be watched")
 
@@ -57,6 +64,14 @@ def test_a_crash_anywhere_in_a_migration_loses_nothing(memory: Path):
     for point in points(history.before, history.ops, Random(1)):
         checker.check(point)
     assert checker.checked > 3 * len(history.ops)
+
+
+def test_a_crash_anywhere_on_the_way_from_the_first_schema_loses_nothing(memory: Path):
+    history = record_first_schema(_folder(memory, "old"))
+    checker = Checker(_folder(memory, "left"), history)
+    for point in points(history.before, history.ops, Random(1), share=0.3):
+        checker.check(point)
+    assert checker.checked > 50
 
 
 def test_a_missing_sync_would_be_found(memory: Path, monkeypatch: pytest.MonkeyPatch):

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from p2pcommons.errors import ReadGivenUpError, StoreError
+from p2pcommons.errors import ReadGivenUpError, RejectedError, StoreError
 from p2pcommons.store.schema import APPLICATION_ID, MIGRATIONS
-from p2pcommons.store.trouble import Places, full_disk, in_words, is_full
+from p2pcommons.store.trouble import Places, damaged, full_disk, in_words, is_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -293,6 +293,8 @@ class Database:
                 f"{self.path} has an older schema; open it for writing", str(self.path)
             )
         self._patiently(connection, "PRAGMA journal_mode = WAL")
+        # What a step drops, as an index with words in it, must not live on in empty pages.
+        connection.execute("PRAGMA secure_delete = ON")
         while True:
             self._begin(connection)
             try:
@@ -307,9 +309,11 @@ class Database:
                     connection.execute(f"PRAGMA user_version = {done + 1}")
                     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+                if isinstance(error, RejectedError):
+                    raise damaged(self.path, error) from error
                 raise
             if done + 1 >= len(migrations):
                 return

@@ -49,12 +49,7 @@ def in_words(error: sqlite3.Error, path: Path) -> StoreError:
             is_damage=True,
         )
     if code == sqlite3.SQLITE_CORRUPT or extended in _READING_FAILED:
-        return StoreError(
-            f"{path} is damaged ({error}). To save what can be read and have the rest sent "
-            f"again by peers, run: {REPAIR}",
-            str(path),
-            is_damage=True,
-        )
+        return damaged(path, error)
     if code in _RIGHTS:
         return StoreError(f"{path} cannot be {_what_not(path)} ({error})", str(path))
     if code == sqlite3.SQLITE_IOERR:
@@ -64,6 +59,16 @@ def in_words(error: sqlite3.Error, path: Path) -> StoreError:
             str(path),
         )
     return StoreError(f"{path}: {error}", str(path))
+
+
+def damaged(path: Path, why: object) -> StoreError:
+    """Return the error of a file that does not hold what was written."""
+    return StoreError(
+        f"{path} is damaged ({why}). To save what can be read and have the rest sent again by "
+        f"peers, run: {REPAIR}",
+        str(path),
+        is_damage=True,
+    )
 
 
 def full_disk(path: Path) -> StoreError:
