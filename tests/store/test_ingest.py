@@ -10,7 +10,7 @@ from histories import ANA, ANAS_LAPTOP, BO, GARDEN, NOW, Writer, without_body
 from p2pcommons.model.keys import Signer
 from p2pcommons.model.limits import ERASE_AFTER_SECONDS
 from p2pcommons.protocol.items import fingerprint_of
-from p2pcommons.store import Query, parse_query
+from p2pcommons.store import Query, Store, parse_query
 
 LATER = NOW + 1_000
 
@@ -317,3 +317,29 @@ def _pair(number):
 
     made = signer(10 + number, 1)
     return made.author, made.device, made.grant, made.seed
+
+
+def test_many_at_once_are_taken_as_the_same_ones_one_by_one(garden, tmp_path):
+    writer = Writer()
+    many = [
+        writer.entry(ANA, f"Entry {number}", f"tag{number % 7}", "all", url=f"https://a.b/{number}")
+        for number in range(131)
+    ]
+    first = many[3]
+    many += [
+        writer.edit(BO, first, "Another version", [first]),
+        writer.tag(BO, many[4], "mine"),
+        writer.withdraw(ANA, many[5]),
+    ]
+    take(garden, *many)
+    with Store.open(tmp_path / "other.db") as other:
+        other.join_commons(GARDEN.id, now=NOW)
+        for item in (GARDEN, *many):
+            take(other, item)
+        for store in (garden, other):
+            assert store.views_differences() == []
+            assert store.digest(GARDEN.id).count == 135
+        for text in ("", "entry", "#all", "#mine", "another"):
+            assert titles(garden, text) == titles(other, text)
+        assert len(titles(garden, "#all")) == 130
+        assert sorted(garden.items(GARDEN.id)) == sorted(other.items(GARDEN.id))
