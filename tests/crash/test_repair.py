@@ -217,6 +217,33 @@ def test_log_that_was_not_folded_in_is_read_too(kept: Kept, folder: Path):
         assert store.known([late.id]) == {late.id}
 
 
+@pytest.mark.parametrize("how", ["removed", "emptied"])
+def test_log_whose_store_is_gone_is_kept_and_saved(folder: Path, how: str):
+    path = folder / DB
+    writer = Writer()
+    mine = [GARDEN, *(writer.entry(ANA, f"Number {n}", "soil") for n in range(20))]
+    with Store.open(path) as store:
+        store.join_commons(GARDEN.id, now=NOW)
+        for each in mine:
+            store.ingest([each], received_at=THURSDAY, own=True)
+        log = (folder / f"{DB}-wal").read_bytes()
+    for file in folder.iterdir():
+        file.unlink()
+    (folder / f"{DB}-wal").write_bytes(log)
+    if how == "emptied":
+        path.write_bytes(b"")
+    with pytest.raises(StoreError, match=r"replica\.db is gone or empty.*doctor --repair"):
+        Store.open(path)
+    assert (folder / f"{DB}-wal").read_bytes() == log
+    done = _mend(path, dry_run=True)
+    assert done.salvaged is not None
+    assert done.salvaged.own == len(mine)
+    assert path.exists() is (how == "emptied")
+    assert _mend(path).salvaged is not None
+    with Store.open(path) as store:
+        assert store.known([each.id for each in mine]) == {each.id for each in mine}
+
+
 def test_log_cut_in_the_middle_loses_only_its_end(kept: Kept, folder: Path):
     path = kept.copied_to(folder)
     writer = Writer(clock=THURSDAY)

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from p2pcommons.errors import ReadGivenUpError, RejectedError, StoreError
 from p2pcommons.store.schema import APPLICATION_ID, MIGRATIONS
-from p2pcommons.store.trouble import Places, damaged, full_disk, in_words, is_full
+from p2pcommons.store.trouble import (
+    Places,
+    check_log_has_its_store,
+    damaged,
+    full_disk,
+    in_words,
+    is_full,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -210,6 +217,7 @@ class Database:
             raise in_words(error, self.path) from error
 
     def _open(self, migrations: Sequence[Migration]) -> sqlite3.Connection:
+        check_log_has_its_store(self.path)
         if not self.read_only and not self.path.exists():
             try:
                 # Created here because SQLite would let others read it.

@@ -62,7 +62,10 @@ def repair(
     told = progress or _untold
     finished, unfinished = _beside(path, ".repaired"), _beside(path, ".repairing")
     if not path.exists():
-        raise StoreError(f"there is no store at {path}", str(path))
+        if not Path(f"{path}-wal").exists():
+            raise StoreError(f"there is no store at {path}", str(path))
+        with _stand_in(path, dry_run=dry_run):
+            return repair(path, now=now, own_grant=own_grant, dry_run=dry_run, progress=progress)
     if not dry_run and _is_newer(finished, path):
         # A repair was cut short when all but the exchange of files was done.
         with _alone(path) as _:
@@ -96,6 +99,17 @@ def repair(
         _sync(path.parent)
         kept = _exchange(path, finished, now)
     return Repaired(faults, salvaged=done, kept_as=kept)
+
+
+@contextmanager
+def _stand_in(path: Path, *, dry_run: bool) -> Generator[None]:
+    """Put an empty file where the store was, so that its log can be read."""
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    try:
+        yield
+    finally:
+        if dry_run:
+            path.unlink()
 
 
 def _untold(_what: str, _done: int, _of: int) -> None:

@@ -78,6 +78,28 @@ def full_disk(path: Path) -> StoreError:
     )
 
 
+def check_log_has_its_store(path: Path) -> None:
+    """Raise StoreError where a log is left and its store is gone or empty.
+
+    SQLite would remove the log then, and with it what was promised to be kept.
+    """
+    log = Path(f"{path}-wal")
+    if _size(log) and not _size(path):
+        raise StoreError(
+            f"{path} is gone or empty, but its log {log} is there. Put the file back; or, to "
+            f"save what the log holds, run: {REPAIR}",
+            str(path),
+            is_damage=True,
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def is_full(path: Path) -> bool:
     """Tell whether there is next to no room on the disk of `path`."""
     try:
