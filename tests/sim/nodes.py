@@ -35,8 +35,10 @@ from .stores import PATH, MemoryStore, TimedLanes, open_store
 BASE_TIME = 1_790_000_000
 ROOMY = PoolLimits(bytes_max=10**9, contributions_max=10**6, let_go_max=10**5)
 """Room for everybody: replicas that decline do not have to be equal."""
-POLL_SECONDS = 4.0
-"""Longer than in a real node: looking is what an idle one does most."""
+POLL_SECONDS = 1.0
+OWN_POLL_SECONDS = 60.0
+"""Until a node looks at what it has written itself. A real one does so within a second; nothing
+depends on it, and it is what an idle node does most."""
 NOWHERE = find_paths("/nonexistent/simulated")
 NUDGES_LOST = 0.1
 
@@ -69,7 +71,7 @@ class SimNode:
         self._engine: Engine | None = None
         self._lanes: TimedLanes | None = None
         self._scope = trio.CancelScope()
-        self._nudge_is_due = False
+        self._look_is_due = False
 
     # --- life ----------------------------------------------------------------------------------
 
@@ -142,6 +144,7 @@ class SimNode:
         self.is_up = False
         self._lanes.kill()
         self._engine = self.context = None
+        self._look_is_due = False
         self.host.die(silently=silently)
         self._scope.cancel()
         self.net.note("died", self.peer_id)
@@ -202,16 +205,17 @@ class SimNode:
         if self._engine is None:
             return
         if self.net.chance.random() >= NUDGES_LOST:
-            self.net.timeline.after(0.001, self._nudge, self._engine)
+            self.net.timeline.after(0.001, self._engine.nudge)
         else:
-            self._wrote()
+            self.net.timeline.after(self.net.chance.random() * POLL_SECONDS, self._engine.nudge)
 
     def _wrote(self) -> None:
-        if self._engine is not None and not self._nudge_is_due:
-            self._nudge_is_due = True
-            pause = self.net.chance.random() * POLL_SECONDS
-            self.net.timeline.after(pause, self._nudge, self._engine)
+        if self._engine is not None and not self._look_is_due:
+            self._look_is_due = True
+            pause = self.net.chance.random() * OWN_POLL_SECONDS
+            self.net.timeline.after(pause, self._look, self._engine)
 
-    def _nudge(self, engine: Engine) -> None:
-        self._nudge_is_due = False
-        engine.nudge()
+    def _look(self, engine: Engine) -> None:
+        if engine is self._engine:
+            self._look_is_due = False
+            engine.nudge()

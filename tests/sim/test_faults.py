@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import pytest
+import trio
 
+from p2pcommons.errors import RejectedError
+from p2pcommons.model.contribution import Contribution, Envelope, decode_header
 from p2pcommons.model.limits import CLAIMED_AT_MAX
+from p2pcommons.node import ingesting
 from p2pcommons.node.context import within_format
+from p2pcommons.node.reconciling import Reconciling
 
 from .liars import LIES
 from .stores import open_store
@@ -76,3 +82,43 @@ def test_a_clock_outside_the_years_of_the_format_is_taken_for_the_nearest() -> N
     assert within_format(-5) == 0
     assert within_format(1_790_000_000.9) == 1_790_000_000
     assert {within_format(2.0**63), within_format(2**64)} == {CLAIMED_AT_MAX}
+
+
+def test_a_world_notices_when_signatures_are_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def trusting(envelope: Envelope, _grants: object = None) -> Contribution:
+        identifier = hashlib.sha256(envelope.header).digest()
+        header = decode_header(envelope.header)
+        return Contribution(
+            identifier, header, envelope.header, envelope.signature, envelope.grant, envelope.body
+        )
+
+    monkeypatch.setattr(ingesting, "verify", trusting)
+    world = World(3, replace(LYING, lie="bad signatures"))
+    world.net.weather.gossip_loss = 1.0
+    world.timeline.at(60, world.write_many, world.nodes[-1], 10)
+    with pytest.raises(ExceptionGroup) as failure:
+        world.run()
+    assert failure.group_contains((AssertionError, RejectedError))
+
+
+def test_a_world_notices_when_nobody_reconciles(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(_self: Reconciling) -> None:
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(Reconciling, "run", nothing)
+    world = World(3, replace(LYING, liars=0))
+    with pytest.raises(ExceptionGroup) as failure:
+        world.run()
+    assert failure.group_contains(AssertionError, match="lacks")
+
+
+def test_a_world_notices_when_something_acknowledged_is_lost() -> None:
+    world = World(3, replace(LYING, liars=0))
+    writer = world.nodes[0]
+    world.timeline.at(30, world.write_many, writer, 3)
+    world.timeline.at(31, lambda: setattr(writer.store.database, "on_disk", b""))
+    world.timeline.at(32, writer.cut_power)
+    world.timeline.at(33, world.start, writer)
+    with pytest.raises(ExceptionGroup) as failure:
+        world.run()
+    assert failure.group_contains(AssertionError, match="of its own")

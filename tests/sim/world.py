@@ -107,7 +107,11 @@ class World:
 
     def run(self) -> None:
         """Live through it all. Raises AssertionError for what must never be."""
-        virtual_time.run(self._live, self.timeline, self.seed)
+        try:
+            virtual_time.run(self._live, self.timeline, self.seed)
+        finally:
+            for node in self.nodes:
+                node.store.close()
 
     async def _live(self) -> None:
         self._begin()
@@ -127,8 +131,6 @@ class World:
             check_end(self)
             self._note_outcome()
             self._nursery.cancel_scope.cancel()
-        for node in self.nodes:
-            node.store.close()
 
     def faults_of(self, node: SimNode, other: SimNode) -> list[str]:
         """Return what a node blames another one for."""
@@ -143,7 +145,7 @@ class World:
             self._nursery.start_soon(node.live)
 
     def _begin(self) -> None:
-        for number in range(self.plan.commons or self.chance.choice((1, 1, 2))):
+        for number in range(self.plan.commons or self.chance.choice((1, 1, 1, 2))):
             founder = self.chance.choice(self.honest)
             founding = founder.writer.found(f"Commons {number}", founder.now())
             self.commons.append(founding.id)
