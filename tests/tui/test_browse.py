@@ -146,6 +146,10 @@ async def test_a_part_of_a_query_that_means_nothing_is_named(garden: Paths) -> N
         assert entry_list(pilot).row_count == 1
         await write(pilot, "24 by:zed")
         assert "by:zed means nobody here" in screen_text(pilot)
+        await press(pilot, "space")
+        await write(pilot, "before:" + "2" * 60)
+        assert f"before:{'2' * 12}… is no date" in screen_text(pilot)
+        assert "is no date: write 2024, 2024-03 or 2024-03-05" in told(pilot)
         await press(pilot, "ctrl+u")
         await write(pilot, "after:2024 compost")
         assert entry_list(pilot).row_count == 1

@@ -15,6 +15,7 @@ from p2pcommons.tui import wording
 from p2pcommons.tui.screens.dialog import words
 from p2pcommons.tui.screens.entry_actions import EntryActions
 from p2pcommons.tui.screens.welcome import Welcome, list_is_empty
+from p2pcommons.tui.widgets.cells import clip
 from p2pcommons.tui.widgets.choice_list import Choice, ChoiceList
 from p2pcommons.tui.widgets.entry_list import EntryList
 from p2pcommons.tui.widgets.field import Field
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from p2pcommons.tui.context import Context
 
 TAGS_SHOWN_MAX = 30
+PROBLEM_CELLS_MAX = 20
+"""Of a part of a query that makes no sense, so that the query beside it keeps its room."""
 ALL = "all"
 START = "start"
 
@@ -122,7 +125,10 @@ class BrowsePanes(EntryActions):
     def _show_total(self) -> None:
         entry_list = self.query_one(EntryList)
         parts = [f"#{tag}" for tag in self._tags]
-        parts += [f"{problem.part} {problem.what}" for problem in self._problems[:1]]
+        parts += [
+            f"{clip(problem.part, PROBLEM_CELLS_MAX)} {problem.what}"
+            for problem in self._problems[:1]
+        ]
         if self._order is Order.RELEVANCE and self._query.strip():
             parts.append("best first")
         parts.append(self._count_in_words(entry_list.row_count))
@@ -159,7 +165,12 @@ class BrowsePanes(EntryActions):
         had_focus = entry_list.has_focus or welcome.has_focus_within
         filtered = bool(self._query.strip() or self._tags)
         if empty:
-            welcome.show(list_is_empty(self.context.news, self._commons, filtered=filtered))
+            problems = [str(problem) for problem in self._problems]
+            welcome.show(
+                list_is_empty(
+                    self.context.news, self._commons, filtered=filtered, problems=problems
+                )
+            )
         if welcome.display != empty:
             welcome.display = empty
             entry_list.display = not empty

@@ -14,6 +14,8 @@ from p2pcommons.tui.standing import what_to_do
 from p2pcommons.tui.widgets.choice_list import Choice, ChoiceList
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from textual.app import ComposeResult
 
     from p2pcommons.tui.context import News
@@ -38,8 +40,13 @@ class Emptiness:
     choices: tuple[Choice, ...]
 
 
-def list_is_empty(news: News, commons: bytes | None, *, filtered: bool) -> Emptiness:
-    """Say why the list is empty: no commons, nothing in it, nothing that fits, nothing yet."""
+def list_is_empty(
+    news: News, commons: bytes | None, *, filtered: bool, problems: Sequence[str] = ()
+) -> Emptiness:
+    """Say why the list is empty: no commons, nothing in it, nothing that fits, nothing yet.
+
+    `problems` are the parts of a search that mean nothing, in words.
+    """
     joined = news.overview.commons
     if not joined:
         return Emptiness(
@@ -49,7 +56,8 @@ def list_is_empty(news: News, commons: bytes | None, *, filtered: bool) -> Empti
             (BEGIN, JOIN, HANDBOOK),
         )
     if filtered:
-        return Emptiness("Nothing fits.", "Fewer words or tags find more.", (CLEAR,))
+        said = "\n".join([*problems, "Fewer words or tags find more."])
+        return Emptiness("Nothing fits.", said, (CLEAR,))
     waiting = [line for line in joined if line.commons == (commons or line.commons)]
     if waiting and all(not line.arrived for line in waiting):
         return Emptiness(_waiting_title(waiting), _arrival(news), (NETWORK,))
