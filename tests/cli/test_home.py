@@ -158,3 +158,15 @@ def test_a_store_is_not_repaired_under_a_running_node(ana: Any) -> None:
         ana.json("node", "stop")
     assert (code, word) == (7, "conflict")
     assert "node stop" in message
+
+
+def test_what_is_typed_at_a_store_that_cannot_be_opened_is_kept(ana: Any) -> None:
+    path = ana.path / "replica.db"
+    path.write_bytes(b"\xff" * 4_096 + path.read_bytes()[4_096:])
+    done = ana("add", "--title", "Compost", "--tag", "soil", "-", stdin="Turn it weekly.")
+    assert done.code == 1
+    assert "kept as a draft" in done.err
+    drafts = list((ana.path / "drafts").iterdir())
+    assert len(drafts) == 1
+    assert "Turn it weekly." in drafts[0].read_text()
+    assert "soil" in drafts[0].read_text()

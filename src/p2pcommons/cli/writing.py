@@ -68,13 +68,16 @@ def add(
     """
     url = _address(words)
     with invocation.open_as_person() as replica:
-        row = choose_commons(invocation, replica, commons)
+        # First of all, so that it is kept also where the store cannot even be opened.
         typed = _text(invocation, words, text, path) or ""
+        place = b""
 
         def draft() -> Draft:
-            return _draft(row.id, title=title, url=url, text=typed, form=form, tags=tags)
+            return _draft(place, title=title, url=url, text=typed, form=form, tags=tags)
 
         with kept_as_draft(invocation, replica, draft):
+            row = choose_commons(invocation, replica, commons)
+            place = row.id
             added = replica.add_entry(
                 row.id,
                 title=title,

@@ -175,11 +175,11 @@ def _node(replica: Replica) -> Iterator[Found]:
             raise
         yield True, f"no node is running (mode {mode})", ""
         return
-    addresses = status.get("addresses")
+    is_well = bool(status.get("addresses")) or status.get("mode") == "off"
     yield (
-        bool(addresses) or mode == "off",
+        is_well,
         f"the node runs, mode {status.get('mode')}, process {status.get('pid')}",
-        "" if addresses or mode == "off" else f"it listens nowhere; see {replica.paths.node_log}",
+        "" if is_well else f"it listens nowhere; see {replica.paths.node_log}",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from p2pcommons.errors import P2PCommonsError
@@ -37,8 +38,13 @@ async def open_compose(
 async def _new_or_draft(page: Page, context: Context) -> Writing | None:
     drafts = await context.desk.read.run(lambda replica: replica.drafts())
     joined = {line.commons.hex() for line in context.news.overview.commons}
-    begun = [draft for draft in drafts if not draft.entry and draft.commons in joined]
     first = context.news.overview.commons[0].commons
+    # One that was typed while the store could not be opened has no commons yet.
+    placed = [
+        draft if draft.commons else replace(draft, commons=(context.news.selected or first).hex())
+        for draft in drafts
+    ]
+    begun = [draft for draft in placed if not draft.entry and draft.commons in joined]
     if not begun:
         return drafting.fresh(context.news.selected or first)
     now = context.now()
