@@ -117,6 +117,21 @@ def test_what_is_declined_is_not_known_and_stays_declined_over_a_restart(garden)
     assert set(again.declined(GARDEN.id)) == {each.id for each in old}
 
 
+def test_a_commons_deleted_and_joined_again_has_declined_nothing(garden):
+    writer = Writer()
+    old = strangers(writer, 5, first=10)
+    pool = pool_of(20)
+    for start in range(0, 60, 10):
+        take(garden, pool, *strangers(writer, 10, first=20 + start))
+    assert take(garden, pool, *old) == old
+    garden.delete_commons(GARDEN.id)
+    garden.join_commons(GARDEN.id, now=NOW)
+    pool.load(garden)
+    assert not pool.declined(GARDEN.id)
+    assert not pool.declines
+    assert take(garden, pool, GARDEN, *old) == []
+
+
 def test_a_known_contribution_gets_its_body_whoever_wrote_it(garden):
     writer = Writer()
     bare = writer.entry(CY, "Bed")

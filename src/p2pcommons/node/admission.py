@@ -71,7 +71,11 @@ class StrangersPool:
         self._declined: dict[bytes, set[bytes]] = {}
 
     def load(self, store: Store) -> None:
-        """Read what was declined before this node started. Raises StoreError."""
+        """Read what was declined before, and judge anew: at the start, and when commons changed.
+
+        Raises StoreError.
+        """
+        self._rooms.clear()
         self._declined = {
             row.id: set(store.declined_ids(row.id)) for row in store.commons_rows(left=True)
         }

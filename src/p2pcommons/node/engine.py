@@ -52,9 +52,14 @@ class Engine:
         """See what has changed in the store, and tell the network. Raises StoreError."""
         before = self._context.joined
         await self.refresh_joined()
+        changed = frozenset(self._context.joined) != frozenset(before)
+        pool = self._context.strangers
+        if changed and pool is not None:
+            # One that was deleted and joined again has declined nothing.
+            await self._context.attempt(pool.load)
         await self._ease_pools()
         if self._network is not None:
-            await self._network.store_changed(frozenset(self._context.joined) != frozenset(before))
+            await self._network.store_changed(changed)
         await self._context.sets.follow()
 
     async def refresh_joined(self) -> None:

@@ -97,6 +97,7 @@ class CompactPart(StorePart):
             connection.execute(f"PRAGMA analysis_limit = {ANALYSIS_ROWS}")
             connection.execute("ANALYZE")
             connection.execute("VACUUM")
+            connection.execute("PRAGMA temp_store_directory = ''")
         self._database.empty_log()
         return before, self.disk_state()
 
