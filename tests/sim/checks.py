@@ -14,10 +14,14 @@ from .liars import Liar
 from .network import WINDOW_BYTES
 
 if TYPE_CHECKING:
+    from p2pcommons.model.contribution import Contribution
+
     from .nodes import SimNode
     from .world import World
 
 ROUNDS_MAX = 16
+BYTES_A_SESSION_MAX = 1_500
+"""Besides contributions: greetings and the comparison of small sets that differ a little."""
 PEERS_MAX = 512
 
 
@@ -43,6 +47,7 @@ def check_end(world: World) -> None:
         assert what == shown[world.honest[0].peer_id], f"{peer_id} shows something else"
     for node in world.honest:
         _figures_are_right(world, node)
+    _little_was_said(world)
     looked_at = world.chance.choice(world.honest)
     assert looked_at.store.views_differences() == []
     _everything_is_signed(looked_at, world)
@@ -84,6 +89,19 @@ def _limits_are_kept(world: World, node: SimNode) -> None:
     for peer in state.peers.values():
         for exchange in peer.exchanges.values():
             assert exchange.result is None or exchange.result.rounds <= ROUNDS_MAX
+
+
+def _little_was_said(world: World) -> None:
+    """Everything once to everybody, and little more for each session: nothing goes in circles."""
+    if len(world.honest) < len(world.nodes):
+        return
+    everything = sum(_envelope_bytes(each) for each in world.made.values())
+    allowed = len(world.nodes) * everything + BYTES_A_SESSION_MAX * world.net.traffic.streams
+    assert world.net.traffic.frame_bytes <= allowed
+
+
+def _envelope_bytes(contribution: Contribution) -> int:
+    return len(contribution.header_bytes) + 2 * 64 + len(contribution.body or b"") + 16
 
 
 def _figures_are_right(world: World, node: SimNode) -> None:

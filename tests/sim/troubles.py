@@ -25,7 +25,7 @@ def plan_troubles(world: World, until: float) -> None:
     for node in world.nodes:
         if chance.random() < 0.3:
             node.skew = chance.choice((-DAY, -3_600, 300, 3_600, DAY))
-    for plan in (_weather, _partitions, _crashes, _clocks, _slow_lines):
+    for plan in (_weather, _partitions, _crashes, _clocks, _slow_lines, _absences):
         plan(world, chance, until)
     world.timeline.at(until, _calm, world)
 
@@ -90,6 +90,25 @@ def _slow_lines(world: World, chance: Random, until: float) -> None:
         )
 
 
+def _absences(world: World, chance: Random, until: float) -> None:
+    """Somebody leaves a commons and comes back, while others write on."""
+
+    def leave(node: SimNode, commons: bytes) -> None:
+        if node.has_power:
+            node.leave(commons)
+
+    for _ in range(chance.randrange(2)):
+        node, commons = chance.choice(world.nodes), chance.choice(world.commons)
+        begins = chance.uniform(0, until - 60)
+        world.timeline.at(begins, leave, node, commons)
+        world.timeline.at(chance.uniform(begins, until - 60), _come_back, node, commons)
+
+
+def _come_back(node: SimNode, commons: bytes) -> None:
+    if node.has_power:
+        node.join(commons)
+
+
 def _calm(world: World) -> None:
     """Everybody is back, and the network is as it should be; clocks stay as wrong as they are."""
     world.note("calm", ())
@@ -100,3 +119,5 @@ def _calm(world: World) -> None:
     for node in world.nodes:
         node.set_speed(float("inf"))
         world.start(node)
+        for commons in world.commons:
+            node.join(commons)
