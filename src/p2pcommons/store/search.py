@@ -43,7 +43,7 @@ FEW_ENTRIES = 200
 """Where an author began no more entries, or a commons has no more, these are gone through one by
 one; a common word would else be walked to its end to find them."""
 
-TAGS_BEGUN_MAX = 50
+TAGS_BEGUN_MAX = 20
 """Tags that an unfinished one may mean: the most used that begin so."""
 
 _TAG_FACETS = """
