@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from histories import ANA, BO, CY, GARDEN, NOW, Writer, histories, signer, without_body
@@ -338,7 +340,7 @@ def test_compacting_leaves_readers_alone(garden):
 
 def test_a_store_of_before_gets_its_sizes_counted(tmp_path):
     path = tmp_path / "replica.db"
-    old = Database(path, migrations=MIGRATIONS[:-1])
+    old = Database(path, migrations=MIGRATIONS[:2])
     with old.writing() as connection:
         connection.execute("INSERT INTO commons(id, joined_at) VALUES(?, 1)", (GARDEN.id,))
     old.close()
@@ -347,6 +349,21 @@ def test_a_store_of_before_gets_its_sizes_counted(tmp_path):
         assert store.budget(GARDEN.id) is None
         take(store, GARDEN, own=True)
         assert store.bytes_used(GARDEN.id) == disk_bytes(1, len(GARDEN.body or b""))
+        assert store.views_differences() == []
+
+
+def test_a_store_of_before_knows_what_is_ones_own(tmp_path):
+    path = tmp_path / "replica.db"
+    old = Path(__file__).parents[1] / "vectors" / "store-1.db.gz"
+    path.write_bytes(gzip.decompress(old.read_bytes()))
+    with Store.open(path) as store:
+        own = store._database.read("SELECT DISTINCT author FROM contribution WHERE own = 1")
+        assert store._database.read("SELECT author FROM own_author") == sorted(own) != []
+        store.set_budget(GARDEN.id, 0)
+        authors = {row[0] for row in own}
+        for going in store.keep_budget(GARDEN.id).going:
+            number = "SELECT rowid FROM author WHERE key = ?"
+            assert store._database.read_one(number, (going.author,))[0] not in authors
         assert store.views_differences() == []
 
 
