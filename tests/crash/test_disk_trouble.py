@@ -126,11 +126,14 @@ def test_store_removed_while_it_is_open_takes_nothing_more(tmp_path: Path):
     with Store.open(path) as store:
         store.ingest([GARDEN], received_at=LATER, own=True)
         store.data_version()
+        store._database.empty_log()
         path.unlink()
         with pytest.raises(StoreError, match=r"replica\.db was removed or replaced"):
             store.ingest([writer.entry(ANA, "Lost", "soil")], received_at=LATER, own=True)
         with pytest.raises(StoreError, match="was removed or replaced"):
             store.data_version()
+        with pytest.raises(StoreError, match="was removed or moved"):
+            Store.open(path)
     assert not path.exists()
 
 

@@ -20,7 +20,7 @@ from p2pcommons.errors import ReadGivenUpError, RejectedError, StoreError
 from p2pcommons.store.schema import APPLICATION_ID, MIGRATIONS
 from p2pcommons.store.trouble import (
     Places,
-    check_log_has_its_store,
+    check_not_taken_away,
     damaged,
     full_disk,
     in_words,
@@ -217,7 +217,7 @@ class Database:
             raise in_words(error, self.path) from error
 
     def _open(self, migrations: Sequence[Migration]) -> sqlite3.Connection:
-        check_log_has_its_store(self.path)
+        check_not_taken_away(self.path)
         if not self.read_only and not self.path.exists():
             try:
                 # Created here because SQLite would let others read it.

@@ -78,18 +78,26 @@ def full_disk(path: Path) -> StoreError:
     )
 
 
-def check_log_has_its_store(path: Path) -> None:
-    """Raise StoreError where a log is left and its store is gone or empty.
+def check_not_taken_away(path: Path) -> None:
+    """Raise StoreError where only the side files of a store are left.
 
-    SQLite would remove the log then, and with it what was promised to be kept.
+    Somebody may have it open still; and SQLite would remove a log whose store is empty, and with
+    it what was promised to be kept.
     """
-    log = Path(f"{path}-wal")
+    log, index = Path(f"{path}-wal"), Path(f"{path}-shm")
     if _size(log) and not _size(path):
         raise StoreError(
             f"{path} is gone or empty, but its log {log} is there. Put the file back; or, to "
             f"save what the log holds, run: {REPAIR}",
             str(path),
             is_damage=True,
+        )
+    if not path.exists() and (log.exists() or index.exists()):
+        raise StoreError(
+            f"{path} was removed or moved while p2pcommons had it open. Put it back; to begin "
+            f"anew, close p2pcommons, stop the node (p2pcommons node stop), and remove {log} and "
+            f"{index} too",
+            str(path),
         )
 
 

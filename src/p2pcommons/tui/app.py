@@ -200,9 +200,10 @@ class CommonsApp(App[int]):
                 lambda replica: (shaping.overview(replica), str(replica.config.mode))
             )
         except P2PCommonsError as error:
-            self.context.news.trouble = str(error)
+            self.context.news.store_trouble = str(error)
             self.tell(self.context.news.overview, self.context.news.status)
             return
+        self.context.news.store_trouble = ""
         self.context.news.mode = mode
         self.tell(overview, self.context.news.status)
 
@@ -222,7 +223,9 @@ class CommonsApp(App[int]):
         changed = committed or overview != news.overview or status != news.status
         news.overview, news.status = overview, status
         shown = standing(status, news.mode, overview, news.selected, self.context.now())
-        if news.trouble and not status.running:
+        if news.store_trouble:
+            shown = replace(shown, level="trouble", network=news.store_trouble)
+        elif news.trouble and not status.running:
             shown = replace(shown, level="trouble", network=news.trouble)
         elif news.starting and not status.running:
             shown = replace(shown, level="busy", network="the node is starting")

@@ -43,6 +43,8 @@ class News:
     status: NodeStatus = NOT_RUNNING
     mode: str = "off"
     trouble: str = ""
+    store_trouble: str = ""
+    """Why the replica cannot be read now; empty as soon as it can."""
     starting: bool = False
     selected: bytes | None = None
     standing: Standing = UNKNOWN

@@ -108,7 +108,9 @@ class Network(Page):
 
     def _show(self) -> None:
         news, now = self.context.news, self.context.now()
-        node = network_words.node_lines(news.status, news.mode, news.trouble, now)
+        node = network_words.node_lines(
+            news.status, news.mode, news.store_trouble or news.trouble, now
+        )
         self.query_one("#node", Static).update("\n".join(node))
         lines = network_words.commons_lines(news.overview, news.status, now)
         self.query_one("#commons-told", Static).update(_styled(lines))

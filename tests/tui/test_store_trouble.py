@@ -1,0 +1,51 @@
+"""Trouble with the store is said on the screen, and costs nothing that was typed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from textual.widgets import TextArea
+
+from p2pcommons.replica import open_replica
+from tests.tui.homes import NOW, press, running, screen_text, told, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.pilot import Pilot
+
+    from p2pcommons.paths import Paths
+
+
+async def _until(pilot: Pilot[int], is_so: Callable[[], bool]) -> None:
+    """Wait until the screen has looked at the store again, at most ten seconds."""
+    for _ in range(200):
+        if is_so():
+            return
+        pilot.app._poll()
+        await pilot.pause(0.05)
+    raise AssertionError("the screen did not notice")
+
+
+@pytest.mark.asyncio
+async def test_store_that_is_moved_away_is_said_and_what_is_typed_is_kept(garden: Paths) -> None:
+    async with running(garden) as pilot:
+        await press(pilot, "n")
+        await write(pilot, "Half a thought")
+        moved = garden.replica_db.with_name("moved.db")
+        garden.replica_db.rename(moved)
+        await press(pilot, "f9", "f9")
+        assert "Not published" in screen_text(pilot)
+        assert "was removed" in told(pilot)
+        await press(pilot, "escape")
+        assert pilot.app.screen.query_one("#text", TextArea) is not None
+        await press(pilot, "escape")
+        news = pilot.app.context.news
+        await _until(pilot, lambda: "was removed" in news.standing.network)
+        assert news.standing.level == "trouble"
+        moved.rename(garden.replica_db)
+        await _until(pilot, lambda: "was removed" not in news.standing.network)
+    with open_replica(garden, clock=lambda: NOW) as replica:
+        assert [draft.title for draft in replica.drafts()] == ["Half a thought"]
+        assert replica.store.views_differences() == []
