@@ -60,6 +60,7 @@ async def test_a_flood_is_declined_and_everything_of_known_people_arrives(tmp_pa
         # What was declined is not wanted again: nothing is stored, nothing is declined anew.
         again = await ben.ask("sync", timeout=1)
         assert result_of(again)["received"] == 0
+        assert result_of(again)["only_declined"] == use.declined
         assert ben.replica.space(garden).declined == use.declined
         assert ben.replica.store.data_version() - before <= 2
         # With nothing else left, the two meet ever more rarely by themselves.

@@ -14,7 +14,13 @@ from p2pcommons.tui.node_status import (
     PeerStatus,
 )
 from p2pcommons.tui.records import CommonsLine, Me, Overview
-from p2pcommons.tui.standing import network_sentence, peer_words, standing, what_to_do
+from p2pcommons.tui.standing import (
+    network_sentence,
+    pair_words,
+    peer_words,
+    standing,
+    what_to_do,
+)
 
 NOW = 1_790_000_000
 RUI = PeerStatus("12D3KooWrui", connected=True, source="invite", last_seen=NOW)
@@ -32,6 +38,11 @@ GARDEN = CommonsLine(b"g" * 32, "Garden", "", "", 5, 9, ("tin", "rose", "owl", "
 def node(*peers: PeerStatus, pairs: tuple[PairStatus, ...] = ()) -> NodeStatus:
     commons = (CommonsStatus(GARDEN.commons.hex(), "Garden", 9, pairs),) if pairs else ()
     return NodeStatus(running=True, mode="friends", peers=peers, commons=commons)
+
+
+def test_a_pair_that_only_declined_strangers_is_said_to_be_equal_but_for_them():
+    pair = PairStatus(RUI.peer_id, equal=False, at=NOW - 120, only_declined=1_200)
+    assert pair_words(pair, NOW) == "equal but for 1,200 of strangers 2 minutes ago"
 
 
 def equal(peer: PeerStatus, seconds_ago: int = 120) -> PairStatus:

@@ -64,6 +64,8 @@ def sync(invocation: Invocation, timeout: float) -> Reply:
         said = "all hold the same"
     else:
         said = "not all hold the same yet: try again" if items else "no peer is connected"
+    if items and not equal and all(item.get("equal") or item.get("only_declined") for item in items):
+        said = "all hold the same but for what was declined: p2pcommons budget C, people keep A"
     if not equal:
         invocation.out.say(said)
     return Reply({**answer, "items": items, "equal": equal}, lines, (said,) * equal, code)
@@ -119,6 +121,9 @@ def _digest_line(fields: Json) -> tuple[str, ...]:
 
 def _sync_line(item: Json) -> tuple[str, ...]:
     outcome = "equal" if item.get("equal") else clean_line(str(item.get("outcome") or "differs"))
+    declined = item.get("only_declined")
+    if isinstance(declined, int) and declined:
+        outcome = f"equal but for {declined:,} of strangers, declined for lack of room"
     return (
         str(item.get("title") or str(item.get("commons"))[:10]),
         f"…{clean_line(str(item.get('peer')))[-8:]}",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from p2pcommons.node.context import NodeContext
     from p2pcommons.node.state import PeerState
+    from p2pcommons.protocol.events import ReconcileResult
     from p2pcommons.store import CommonsRow, Digest, PeerRow, Store
 
 
@@ -77,9 +78,17 @@ def exchanges_of(context: NodeContext, since: int) -> list[dict[str, object]]:
                     "fingerprint": result.fingerprint.hex(),
                     "equal": result.equal,
                     "outcome": str(result.outcome),
+                    "only_declined": _only_declined(result),
                 }
             )
     return items
+
+
+def _only_declined(result: ReconcileResult | None) -> int:
+    """Return how many contributions one side declined, where nothing else is left to exchange."""
+    if result is None or not result.only_declined_left:
+        return 0
+    return result.declined + result.their_declined
 
 
 def _peers(context: NodeContext, book: Sequence[PeerRow]) -> list[dict[str, object]]:
@@ -140,6 +149,7 @@ def _commons(context: NodeContext, row: CommonsRow, digest: Digest) -> dict[str,
                 "received": 0 if result is None else result.received,
                 "count": 0 if result is None else result.their_count,
                 "declined": 0 if result is None else result.their_declined,
+                "only_declined": _only_declined(result),
                 "progress": None
                 if progress is None
                 else {"have": progress[0], "of": progress[0] + progress[1]},

@@ -51,6 +51,8 @@ class PairStatus:
     at: int
     have: int = 0
     of: int = 0
+    only_declined: int = 0
+    """Contributions that one side declined, where nothing else differs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,7 @@ def _pair(pair: Mapping[str, object]) -> PairStatus:
         at=_number(pair, "at"),
         have=_number(known, "have"),
         of=_number(known, "of"),
+        only_declined=_number(pair, "only_declined"),
     )
 
 

@@ -70,6 +70,9 @@ def pair_words(pair: PairStatus, now: int) -> str:
         return f"equal {wording.ago(pair.at, now)}"
     if pair.of:
         return f"{pair.have:,} of {pair.of:,} received"
+    if pair.only_declined:
+        ago = wording.ago(pair.at, now)
+        return f"equal but for {pair.only_declined:,} of strangers {ago}"
     return f"differed {wording.ago(pair.at, now)}" if pair.at else "not compared yet"
 
 
