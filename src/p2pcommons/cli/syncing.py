@@ -64,7 +64,8 @@ def sync(invocation: Invocation, timeout: float) -> Reply:
         said = "all hold the same"
     else:
         said = "not all hold the same yet: try again" if items else "no peer is connected"
-    if items and not equal and all(item.get("equal") or item.get("only_declined") for item in items):
+    alike = all(item.get("equal") or item.get("only_declined") for item in items)
+    if items and alike and not equal:
         said = "all hold the same but for what was declined: p2pcommons budget C, people keep A"
     if not equal:
         invocation.out.say(said)
