@@ -90,7 +90,9 @@ class Gossip:
         self._inboxes: dict[str, _Inbox] = {}
         self._tasks: Any = None
         self.router = AnonymousRouter()
-        self.pubsub = AnonymousPubsub(host.library_host, self.router, self._judge, on_fault)
+        self.pubsub = AnonymousPubsub(
+            host.library_host, self.router, self._judge, on_fault, host.gate.note_slowed
+        )
 
     async def subscribe(
         self, topic: str, validator: Callable[[str, bytes], Verdict | bool]

@@ -39,6 +39,9 @@ ASKED_IDS_PER_SECOND = 500
 ASKED_IDS_BURST = 5000
 """Ids that a neighbour offers and that we ask for."""
 
+SHED_NOTICED = 20
+"""Every so many messages shed are worth a word."""
+
 SUBSCRIPTION_CHANGES_PER_SECOND = 20
 SUBSCRIPTION_CHANGES_BURST = 1000
 
@@ -128,5 +131,12 @@ class Neighbour:
             SUBSCRIPTION_CHANGES_PER_SECOND, SUBSCRIPTION_CHANGES_BURST
         )
     )
+    shed: int = 0
+    """Messages for which there was no room."""
     replayed: set[str] = field(default_factory=set[str])
     """Topics whose recent messages this neighbour was given already."""
+
+    def may_shed(self) -> bool:
+        """Note a message for which there was no room; whether that was the case often."""
+        self.shed += 1
+        return self.shed % SHED_NOTICED == 0

@@ -137,6 +137,7 @@ class Host:
             peer_id = str(stream.muxed_conn.peer_id)
             key = (peer_id, protocol)
             if self._protocol_streams[key] >= self.limits.protocol_streams_per_peer_max:
+                self.gate.note_excess_stream(peer_id)
                 await stream.reset()
                 return
             self._protocol_streams[key] += 1

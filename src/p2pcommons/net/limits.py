@@ -111,6 +111,10 @@ class ConnectionGate:
     by_peer: Counter[str] = field(default_factory=Counter[str])
     streams: Counter[str] = field(default_factory=Counter[str])
     blocked: dict[str, float] = field(default_factory=dict[str, float])
+    on_slowed: Callable[[str, str], None] | None = None
+    """Told which peer is over one of its budgets, and which."""
+    on_excess_stream: Callable[[str], None] | None = None
+    """Told which peer opened a stream beyond its share."""
 
     def begin(self, handshake: Handshake) -> bool:
         """Admit a socket to the handshake; False: close it at once."""
@@ -180,9 +184,20 @@ class ConnectionGate:
             if counter[name] <= 0:
                 del counter[name]
 
+    def note_slowed(self, peer_id: str, what: str) -> None:
+        """A peer is over one of its budgets."""
+        if self.on_slowed is not None:
+            self.on_slowed(peer_id, what)
+
+    def note_excess_stream(self, peer_id: str) -> None:
+        """A peer opened a stream beyond its share."""
+        if self.on_excess_stream is not None:
+            self.on_excess_stream(peer_id)
+
     def begin_stream(self, peer_id: str) -> bool:
         """Count an inbound stream; False: reset it."""
         if self.streams[peer_id] >= self.limits.streams_per_peer_max:
+            self.note_excess_stream(peer_id)
             return False
         if self.streams.total() >= self.limits.streams_max:
             return False

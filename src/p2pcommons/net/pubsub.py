@@ -38,6 +38,8 @@ SUBSCRIPTIONS_MAX = 300
 CONTROLS_PER_RPC_MAX = 300
 IDS_PER_RPC_MAX = 2000
 BACK_OFF_SECONDS_MAX = 600
+NOTICED_SECONDS = 0.5
+"""A pause that is worth a word."""
 _ID_BYTES = 32
 _READ_BYTES = 65_536
 _IDENTIFYING = ("from_id", "seqno", "key", "signature")
@@ -48,6 +50,7 @@ class Verdict(Enum):
 
     ACCEPT = "deliver it and pass it on"
     IGNORE = "drop it without blame"
+    SHED = "drop it for want of room, without blame"
     REJECT = "drop it and count it against the neighbour"
 
 
@@ -108,6 +111,7 @@ class AnonymousPubsub(Pubsub):
         router: AnonymousRouter,
         judge: Callable[[str, str, bytes], Verdict],
         on_fault: Callable[[str, str], None],
+        on_slowed: Callable[[str, str], None],
     ) -> None:
         super().__init__(
             host,
@@ -121,6 +125,7 @@ class AnonymousPubsub(Pubsub):
         self.neighbours: dict[Any, Neighbour] = {}
         self._judge = judge
         self._on_fault = on_fault
+        self._on_slowed = on_slowed
 
     # In
 
@@ -149,6 +154,8 @@ class AnonymousPubsub(Pubsub):
             neighbour.bytes_in.spend(size, now),
             neighbour.judging.spend(0, now),
         )
+        if wait > NOTICED_SECONDS:
+            self._on_slowed(str(peer_id), "sends more gossip than its share: read more slowly")
         if wait > 0:
             await trio.sleep(wait)
 
@@ -184,6 +191,8 @@ class AnonymousPubsub(Pubsub):
             self.neighbour(msg_forwarder).judging.spend(spent, trio.current_time())
             if verdict is Verdict.REJECT:
                 self._on_fault(str(msg_forwarder), "invalid gossip message")
+            if verdict is Verdict.SHED and self.neighbour(msg_forwarder).may_shed():
+                self._on_slowed(str(msg_forwarder), "passes on more than there is room for")
             if verdict is not Verdict.ACCEPT:
                 return
         await self.router.publish(msg_forwarder, msg)

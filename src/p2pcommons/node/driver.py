@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 import trio
 
 from p2pcommons.errors import NetworkError, RejectedError
+from p2pcommons.node.metering import Metered
 from p2pcommons.protocol.events import (
     Arrived,
     CommonsDone,
@@ -42,9 +44,10 @@ from p2pcommons.protocol.session import Session
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from p2pcommons.model.contribution import Envelope
     from p2pcommons.node.context import NodeContext
     from p2pcommons.node.ports import StreamPort
-    from p2pcommons.protocol.events import Effect
+    from p2pcommons.protocol.events import Computed, Effect
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +74,7 @@ class SessionDriver:
         self._context = context
         self._stream = stream
         self._peer = context.state.peer(stream.peer_id)
+        self._metered = Metered(context, context.meters, stream.peer_id)
         self._session = Session(
             is_opener=opener,
             commons=commons,
@@ -86,15 +90,15 @@ class SessionDriver:
         self._rowids: dict[bytes, int] = {}
         self.received = 0
         """Contributions that were new here."""
-        self.ended: EndReason | None = None
-        self.fault: str | None = None
-
-    def arrived(self, commons: bytes, ids: tuple[bytes, ...]) -> None:
         self.again = 0
         """Contributions that came although they were here by then."""
         self.over_at = trio.current_time()
         """When the last event was handled; what is noted about it afterwards takes a commit."""
         self.sent = self.rounds = self.bytes_sent = self.bytes_received = 0
+        self.ended: EndReason | None = None
+        self.fault: str | None = None
+
+    def arrived(self, commons: bytes, ids: tuple[bytes, ...]) -> None:
         """Tell the session that these came another way; it is busy enough when it misses it."""
         try:
             self._events_in.send_nowait(Arrived(commons, ids))
@@ -122,7 +126,9 @@ class SessionDriver:
         """Hand every event to the session, in order, and carry out what it wants done."""
         await self._carry_out(self._session.handle(Started(), _now_ms()), nursery)
         async for event in self._events:
-            effects = self._session.handle(event, _now_ms())
+            if isinstance(event, FrameReceived):
+                await self._metered.turn()
+            effects = self._metered.worked(partial(self._session.handle, event, _now_ms()))
             self.over_at = trio.current_time()
             await self._carry_out(effects, nursery)
             if self.ended is not None:
@@ -200,7 +206,14 @@ class SessionDriver:
             case IngestEnvelopes():
                 await self._ingest(effect)
             case Compute():
-                await self._tell(await self._context.storage.compute(effect.run))
+                answer, seconds = await self._context.storage.compute(partial(self._timed, effect))
+                self._metered.charge(seconds)
+                await self._tell(answer)
+
+    def _timed(self, effect: Compute) -> tuple[Computed, float]:
+        """Run where work is done, and say how much of a processor it took."""
+        began = self._context.processor()
+        return effect.run(), self._context.processor() - began
 
     async def _load_snapshot(self, commons: bytes) -> None:
         fresh = await self._context.sets.fresh(commons, self._context.now(), self._stream.peer_id)
@@ -214,9 +227,11 @@ class SessionDriver:
     async def _load(self, wanted: LoadEnvelopes) -> None:
         while self._frames.statistics().current_buffer_used > FRAMES_AHEAD_MAX:
             await self._frame_written.wait()
+        await self._metered.until_served()
         envelopes = await self._context.storage.read(
             lambda store: store.envelopes(wanted.commons, wanted.ids)
         )
+        self._metered.served(sum(map(_size, envelopes.values())))
         await self._tell(Loaded(wanted.request, envelopes))
 
     async def _ingest(self, wanted: IngestEnvelopes) -> None:
@@ -224,6 +239,7 @@ class SessionDriver:
             wanted.envelopes, wanted.commons, self._stream.peer_id
         )
         self.received += len(taken.new)
+        self.again += len(taken.known)
         self._peer.by_session += len(taken.new)
         self._context.state.by_session += len(taken.new)
         await self._tell(
@@ -239,7 +255,8 @@ class SessionDriver:
 
     async def _note_done(self, done: CommonsDone) -> None:
         """Keep what came of a commons; an equal peer is known to hold all that we hold."""
-        self.again += len(taken.known)
+        self.sent += done.result.sent
+        self.rounds += done.result.rounds
         exchange = self._peer.exchange(done.commons)
         exchange.result, exchange.at, exchange.progress = done.result, self._context.now(), None
         peer_id, now = self._stream.peer_id, self._context.now()
@@ -253,7 +270,9 @@ class SessionDriver:
             )
 
 
+def _size(envelope: Envelope) -> int:
+    return len(envelope.header) + len(envelope.body or b"")
+
+
 def _now_ms() -> int:
     return int(trio.current_time() * 1_000)
-        self.sent += done.result.sent
-        self.rounds += done.result.rounds

@@ -173,7 +173,7 @@ class Live:
             # Shed, not blamed: reconciliation brings it at its own pace.
             self._context.state.gossip_shed += len(new)
             self._reconciling.soon_in_turn(SHED_SECONDS)
-            return Verdict.IGNORE
+            return Verdict.SHED
         self._remember(new)
         self._judged[data] = verified.contributions
         while len(self._judged) > JUDGED_MAX:

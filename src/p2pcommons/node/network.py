@@ -12,6 +12,7 @@ from p2pcommons.config import Mode
 from p2pcommons.errors import NetworkError
 from p2pcommons.net.lan import LanDiscovery
 from p2pcommons.node.attachments import Attachments
+from p2pcommons.node.introducing import Introducing
 from p2pcommons.node.live import Live
 from p2pcommons.node.meeting import Meeting
 from p2pcommons.node.reconciling import Reconciling
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 GOSSIP_FAULTS_MAX = 3
 """Faults in gossip before a neighbour is refused: one may be a bug of its version."""
+EXCESS_STREAMS_MAX = 256
+"""Streams beyond its share before a peer is refused: no honest one ever has a second share open."""
 INTERFACES_SECONDS = 5.0
 """How often the addresses of this machine are looked at: Wi-Fi comes and goes."""
 
@@ -42,6 +45,7 @@ class Network:
         self._meeting: Meeting
         self._live: Live
         self._attachments: Attachments
+        self._introducing: Introducing
         self._tasks: trio.Nursery | None = None
 
     @asynccontextmanager
@@ -53,19 +57,33 @@ class Network:
             self._meeting = Meeting(self._context, host, self._reconciling)
             self._live = Live(self._context, gossip, self._reconciling)
             self._attachments = Attachments(self._context, host, self._reconciling.blame)
-            self._reconciling.on_shared = self._meeting.note_shared
+            self._introducing = Introducing(
+                self._context,
+                host,
+                self._reconciling.blame,
+                self._meeting.address_book_changed,
+            )
+            host.gate.on_slowed = self._slowed
+            host.gate.on_excess_stream = self._excess_stream
+            self._reconciling.on_shared = self._shares_something
             yield self
 
     async def run(self) -> None:
         """Meet, reconcile, gossip, until cancelled."""
         async with trio.open_nursery() as nursery:
             self._tasks = nursery
+            self._introducing.serve()
             nursery.start_soon(self._reconciling.run)
             nursery.start_soon(self._live.run)
             nursery.start_soon(self._attachments.run)
             nursery.start_soon(self._meeting.run)
             if self._context.mode in (Mode.LAN, Mode.OPEN):
                 nursery.start_soon(self._follow_lan)
+
+    async def _shares_something(self, peer_id: str) -> None:
+        """A session found that a peer shares a commons: note it, and ask whom it knows."""
+        await self._meeting.note_shared(peer_id)
+        await self._introducing.introduce(peer_id)
 
     def addresses(self) -> list[str]:
         """Return the addresses others can use, each with /p2p/ID."""
@@ -118,6 +136,18 @@ class Network:
         if peer.gossip_faults >= GOSSIP_FAULTS_MAX:
             peer.gossip_faults = 0
             self._reconciling.blame(peer_id, what)
+
+    def _slowed(self, peer_id: str, why: str) -> None:
+        self._context.state.peer(peer_id).slow(why, self._context.now())
+
+    def _excess_stream(self, peer_id: str) -> None:
+        """Refuse a peer that goes on opening streams beyond its share."""
+        peer = self._context.state.peer(peer_id)
+        peer.slow("opens more streams than its share", self._context.now())
+        peer.excess_streams += 1
+        if peer.excess_streams >= EXCESS_STREAMS_MAX:
+            peer.excess_streams = 0
+            self._reconciling.blame(peer_id, f"{EXCESS_STREAMS_MAX} streams beyond its share")
 
     async def _follow_lan(self) -> None:
         """Announce this node and look for others, on the interfaces there are just now."""

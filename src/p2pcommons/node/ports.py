@@ -41,7 +41,12 @@ class StreamPort(Protocol):
 
 
 class GatePort(Protocol):
-    """Who is refused."""
+    """Who is refused, and who is over a budget."""
+
+    on_slowed: Callable[[str, str], None] | None
+    """Told which peer is over one of its budgets, and which."""
+    on_excess_stream: Callable[[str], None] | None
+    """Told which peer opened a stream beyond its share."""
 
     def block(self, peer_id: str, until: float) -> None:
         """Refuse a peer until a time of trio's clock."""
@@ -71,6 +76,10 @@ class HostPort(Protocol):
 
     def connected_peers(self) -> tuple[str, ...]:
         """Return the peers with an open connection."""
+        ...
+
+    def remote_addresses(self, peer_id: str) -> tuple[str, ...]:
+        """Return the other ends of the connections with a peer."""
         ...
 
     def dialled_addresses(self, peer_id: str) -> tuple[str, ...]:

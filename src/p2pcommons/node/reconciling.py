@@ -225,6 +225,8 @@ class Reconciling:
             schedule = self._peers.setdefault(peer_id, _Schedule(_NEVER))
         if not schedule.answers.take(1, trio.current_time()):
             # Not worth a fault: it may be a bug of its version. It costs us nothing this way.
+            peer = self._context.state.peer(peer_id)
+            peer.slow("opens sessions again and again: answered slowly", self._context.now())
             await stream.reset()
             return
         if schedule.session is not None:
@@ -254,9 +256,9 @@ class Reconciling:
             except* StoreError as errors:
                 self._context.note_trouble(errors.exceptions[0])
             finally:
+                peer.recent.append(_figures(driver, driver.over_at - began, opener=opener))
                 if schedule.driver is driver:
                     schedule.driver = None
-                peer.recent.append(_figures(driver, driver.over_at - began, opener=opener))
                 if schedule.session is scope:
                     schedule.session = None
                     schedule.release_waiting()

@@ -61,6 +61,11 @@ class PeerState:
     next_try: int = 0
     failures: int = 0
     faults: list[str] = field(default_factory=list[str])
+    slowed: str = ""
+    """Why it was served more slowly than it asked for, in words."""
+    slowed_until: int = 0
+    excess_streams: int = 0
+    """Streams beyond its share, since it was last refused for them."""
     gossip_faults: int = 0
     """Messages that were no valid gossip, since it was last refused for them."""
     by_gossip: int = 0
@@ -72,15 +77,15 @@ class PeerState:
     """Commons both know, as the last session found; None before one got that far."""
     sessions: int = 0
     """Sessions that came to an end since it connected."""
+    recent: deque[SessionFigures] = field(
+        default_factory=lambda: deque[SessionFigures](maxlen=RECENT_SESSIONS)
+    )
+    """The last sessions with it, the latest last."""
     full_check_at: int = 0
     """When all ids were last compared in full with it."""
     clock_ahead: int = 0
     """Seconds by which its clock is ahead of ours; for telling a person, nothing else."""
     exchanges: dict[bytes, Exchange] = field(default_factory=dict[bytes, Exchange])
-    recent: deque[SessionFigures] = field(
-        default_factory=lambda: deque[SessionFigures](maxlen=RECENT_SESSIONS)
-    )
-    """The last sessions with it, the latest last."""
 
     def exchange(self, commons: bytes) -> Exchange:
         """Return what is known of one commons with this peer."""
@@ -92,6 +97,10 @@ class PeerState:
         seconds = min(BLOCK_SECONDS * 2 ** (len(self.faults) - 1), BLOCK_SECONDS_MAX)
         self.blocked_until = now + seconds
         return seconds
+
+    def slow(self, reason: str, now: int) -> None:
+        """Note that it is over one of its budgets; the words stand for a while."""
+        self.slowed, self.slowed_until = reason, now + SLOWED_SECONDS
 
 
 class NodeState:

@@ -100,6 +100,10 @@ def _peers(context: NodeContext, book: Sequence[PeerRow]) -> list[dict[str, obje
         each.peer_id for each in context.state.peers.values() if each.blocked_until > context.now()
     ]
     known.update(dict.fromkeys(blocked))
+    slowed = [
+        each.peer_id for each in context.state.peers.values() if each.slowed_until > context.now()
+    ]
+    known.update(dict.fromkeys(slowed))
     return [_peer(context.state.peer(each), rows.get(each), context) for each in known]
 
 
@@ -121,15 +125,16 @@ def _peer(peer: PeerState, row: PeerRow | None, context: NodeContext) -> dict[st
         ],
         "blocked_until": peer.blocked_until if peer.blocked_until > context.now() else None,
         "reason": clean_line(peer.faults[-1]) if peer.faults else "",
+        "slowed": clean_line(peer.slowed) if peer.slowed_until > context.now() else "",
         "arrived": {"gossip": peer.by_gossip, "sessions": peer.by_session},
         "shared": None if peer.shared is None else len(peer.shared),
         "clock_ahead": peer.clock_ahead,
+        "sessions": [asdict(figures) for figures in peer.recent],
     }
 
 
 def _commons(context: NodeContext, row: CommonsRow, digest: Digest) -> dict[str, object]:
     with_peers: list[dict[str, object]] = []
-        "sessions": [asdict(figures) for figures in peer.recent],
     for peer in context.state.peers.values():
         exchange = peer.exchanges.get(row.id)
         if exchange is None:

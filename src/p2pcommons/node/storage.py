@@ -70,6 +70,13 @@ class Storage:
         """Run `call` where the node reads; return what it returns, or raise what it raises."""
         return await self._run(call, self.lanes.read)
 
+    def size_bytes(self) -> int:
+        """Return about how much the store takes on the disk; 0 where it is on none."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
+
     async def compute(self, call: Callable[[], T]) -> T:
         """Run `call`, which touches no store and takes a while, beside the event loop."""
         job = _Call(self.lanes)

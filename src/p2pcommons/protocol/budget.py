@@ -9,7 +9,13 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 
-from p2pcommons.protocol.limits import GossipBudget
+from p2pcommons.protocol.limits import (
+    SERVED_AGAIN_SECONDS,
+    SERVED_BYTES_MIN,
+    SERVED_BYTES_PER_S,
+    SERVED_TIMES,
+    GossipBudget,
+)
 
 
 class TokenBucket:
@@ -101,6 +107,31 @@ class FairShares:
             if now_s - at_s < self._window_s:
                 break
             del self._used[key]
+
+
+class ServedBudget:
+    """What one peer is given of all that is held: one and a half times at once, then slowly.
+
+    So a newcomer gets everything at full speed, however much it is, and one that asks for it again
+    and again costs no more than a trickle.
+    """
+
+    def __init__(self) -> None:
+        self._served = 0.0
+        self._at_s: float | None = None
+
+    def spend(self, size: int, held_bytes: int, now_s: float) -> float:
+        """Charge `size` bytes; return the seconds to wait until they would be within bounds.
+
+        `held_bytes` is what all that this node holds takes.
+        """
+        rate = max(SERVED_BYTES_PER_S, held_bytes / SERVED_AGAIN_SECONDS)
+        if self._at_s is not None and now_s > self._at_s:
+            self._served = max(0.0, self._served - (now_s - self._at_s) * rate)
+        self._at_s = now_s
+        self._served += size
+        excess = self._served - max(SERVED_BYTES_MIN, SERVED_TIMES * held_bytes)
+        return max(0.0, excess / rate)
 
 
 class AuthorBudgets:

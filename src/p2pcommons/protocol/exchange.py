@@ -28,6 +28,7 @@ from p2pcommons.protocol.limits import (
     FRUITLESS_ROUNDS_SERVED_MAX,
     HAVES_AHEAD_MAX,
     IDS_PER_FRAME_MAX,
+    INVENTED_IDS_MAX,
     NEEDS_AHEAD_MAX,
     NEGENTROPY_INLINE_BYTES_MAX,
 )
@@ -137,7 +138,7 @@ class Exchange:
             case Put():
                 self._take_put(message)
             case Absent(ids=ids):
-                self._fetcher.take_absent(ids)
+                self._take_absent(ids)
             case Bodies(ids=ids):
                 self._serve(ids, BODY_BYTES_MAX, needs_body=True)
             case Done():
@@ -249,6 +250,15 @@ class Exchange:
         founding = message.envelopes[ids.index(self.commons)]
         if decode_header(founding.header).claimed_at < self._since:
             self._fetcher.leave_uncounted(self.commons)
+
+    def _take_absent(self, ids: tuple[bytes, ...]) -> None:
+        """Settle what is not given; who announces much and has none of it makes up ids."""
+        fetcher = self._fetcher
+        fetcher.take_absent(ids)
+        if fetcher.absent > INVENTED_IDS_MAX + len(fetcher.brought):
+            raise RejectedError(
+                RejectReason.BUDGET, f"{fetcher.absent:,} ids announced that it does not have"
+            )
 
     def _take_done(self, message: Done) -> None:
         if self._comparing and not self._reconciling:

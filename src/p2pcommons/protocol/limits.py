@@ -88,6 +88,36 @@ BUDGET_GRACE_BYTES = 32 * 1024 * 1024
 BUDGET_GRACE_MS = 120_000
 """The same in time."""
 
+WORK_S_PER_S = 0.3
+"""Processor seconds a second that answering one peer's messages may take, of all its sessions:
+four times what giving a newcomer everything at full speed takes. Beyond it answers wait."""
+
+WORK_S_BURST = 4.0
+"""The same at once: the first comparison of large sets."""
+
+SERVED_TIMES = 1.5
+"""How often one peer may be given all that is held, at full speed: once is a first sync, and half
+of it may have been lost on the way."""
+
+SERVED_BYTES_MIN = 64 * 1024 * 1024
+"""What a peer may be given at once where little is held."""
+
+SERVED_BYTES_PER_S = 256 * 1024
+"""What a peer is given after that: enough to follow whatever is written live."""
+
+SERVED_AGAIN_SECONDS = 6 * 3_600
+"""Or as much as gives everything again in this time, where that is more."""
+
+PAUSE_SECONDS_MAX = 20.0
+"""A peer over its budget waits no longer at a time: it would take it for silence."""
+
+METERED_PEERS_MAX = 1_024
+"""Peers whose use is remembered, about 500 bytes each, also while they are away."""
+
+INVENTED_IDS_MAX = 4_096
+"""Ids a peer announces in one session and then does not have, beyond what it did bring: one that
+leaves a commons in the middle of a session leaves 1,800 wants unanswered."""
+
 SPLIT_JITTER_FRACTION = 4
 """A split point moves by up to a quarter of its bucket: sums of chosen ids need fixed buckets."""
 
