@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .world import World
 
 ROUNDS_MAX = 16
+TIMES_TOLD_MAX = 2
+"""What a power cut took away is told again."""
 BYTES_A_SESSION_MAX = 1_500
 """Besides contributions: greetings and the comparison of small sets that differ a little."""
 PEERS_MAX = 512
@@ -92,11 +94,14 @@ def _limits_are_kept(world: World, node: SimNode) -> None:
 
 
 def _little_was_said(world: World) -> None:
-    """Everything once to everybody, and little more for each session: nothing goes in circles."""
+    """Everything to everybody, and little more for each session: nothing goes in circles."""
     if len(world.honest) < len(world.nodes):
         return
     everything = sum(_envelope_bytes(each) for each in world.made.values())
-    allowed = len(world.nodes) * everything + BYTES_A_SESSION_MAX * world.net.traffic.streams
+    allowed = (
+        TIMES_TOLD_MAX * len(world.nodes) * everything
+        + BYTES_A_SESSION_MAX * world.net.traffic.streams
+    )
     assert world.net.traffic.frame_bytes <= allowed
 
 
