@@ -221,8 +221,9 @@ class Subject:
         self.reason = "goes on"
         self.has_ended = False
         self._now_ms = 0
-        self._wanted: dict[bytes, int] = {}
-        self._wants: list[set[bytes]] = []
+        self._commons_of: dict[int, bytes] = {}
+        self._opening = 0
+        self._wants: dict[bytes, list[set[bytes]]] = {}
         self.stream_ended = False
         self.begun: Counter[bytes] = Counter()
         """Exchanges begun and not over, by commons."""
@@ -269,9 +270,19 @@ class Subject:
 
     def take_frame(self, frame: bytes) -> None:
         """Hear a frame."""
+        if b"open" in frame[:8]:
+            self._note_opening(frame)
         self.handle(ev.FrameReceived(frame))
         if self.is_automatic:
             self.work_all()
+
+    def _note_opening(self, frame: bytes) -> None:
+        try:
+            message = ms.decode_message(frame)
+        except RejectedError:
+            return
+        if isinstance(message, ms.Open):
+            self._opening = message.channel
 
     def work_all(self) -> None:
         """Answer everything that waits for the store."""
@@ -322,6 +333,8 @@ class Subject:
                 self.trace.update(data)
             case ev.LoadSnapshot(commons):
                 must(commons in COMMONS, "an unknown commons")
+                if not self.is_opener:
+                    self._commons_of[self._opening] = commons
                 self.todo.append(effect)
             case ev.LoadEnvelopes() | ev.Compute():
                 waiting = [one for one in self.todo if isinstance(one, type(effect))]
@@ -329,7 +342,7 @@ class Subject:
                 self.todo.append(effect)
             case ev.IngestEnvelopes():
                 for envelope in effect.envelopes:
-                    self._settle(hashlib.sha256(envelope.header).digest())
+                    self._settle(effect.commons, hashlib.sha256(envelope.header).digest())
                 self.todo.append(effect)
             case ev.CommonsDone(commons):
                 self.begun[commons] -= 1
@@ -358,27 +371,25 @@ class Subject:
                 lists = [part for part in read_negentropy(data) if part.mode == 2]
                 told = {one for part in lists for one in split_ids(part.content)}
                 must(told <= self.node.all_ids(), "names what it does not hold")
-            case ms.Want(ids=ids) | ms.Bodies(ids=ids) if ids:
+            case ms.Open(channel=channel, commons=commons):
+                self._commons_of[channel] = commons
+            case ms.Want(channel=channel, ids=ids) | ms.Bodies(channel=channel, ids=ids) if ids:
                 must(len(set(ids)) == len(ids), "wants the same twice in one want")
-                self._wants.append(set(ids))
-                for one in ids:
-                    self._wanted[one] = self._wanted.get(one, 0) + 1
-                must(len(self._wants) <= WANTS_IN_FLIGHT_MAX + self._given_up(), "too many wants")
+                self._wants.setdefault(self._commons_of[channel], []).append(set(ids))
+                in_flight = [want for wants in self._wants.values() for want in wants]
+                # What `absent` may have settled is not watched one by one.
+                given_up = sum(1 for want in in_flight if want & self.node.refused)
+                must(len(in_flight) <= WANTS_IN_FLIGHT_MAX + given_up, "too many wants")
             case _:
                 pass
 
-    def _settle(self, identifier: bytes) -> None:
-        must(self._wanted.get(identifier, 0) > 0, "stores what was not wanted")
-        self._wanted[identifier] -= 1
-        for want in self._wants:
-            if identifier in want:
-                want.discard(identifier)
-                break
-        self._wants = [want for want in self._wants if want]
-
-    def _given_up(self) -> int:
-        """Wants that `absent` may have settled: they are not watched one by one."""
-        return sum(1 for want in self._wants if want & self.node.refused)
+    def _settle(self, commons: bytes, identifier: bytes) -> None:
+        wants = self._wants.get(commons, [])
+        want = next((one for one in wants if identifier in one), None)
+        must(want is not None, "stores what was not wanted")
+        if want is not None:
+            want.discard(identifier)
+        self._wants[commons] = [one for one in wants if one]
 
 
 def check(data: bytes) -> str:
