@@ -79,6 +79,7 @@ class Fetcher:
         self._asked: dict[bytes, int] = {}
         self._asked_bodies: set[bytes] = set()
         self._ingesting: dict[int, Counter[int]] = {}
+        self._storing: dict[int, frozenset[bytes]] = {}
         self._left: dict[int, int] = {}
         self._serial = 0
 
@@ -144,11 +145,17 @@ class Fetcher:
                 self._count_in((identifier,))
             elif identifier in self._declined_before:
                 self.declined += 1
-            elif identifier not in self.brought and identifier not in self._asked:
+            elif not self._is_on_its_way(identifier):
                 ids[identifier] = None
         if ids:
             self._ask(ids, is_bodies=is_bodies)
         return tuple(ids)
+
+    def _is_on_its_way(self, identifier: bytes) -> bool:
+        """Whether it was asked for already, in whatever state it is by now."""
+        if identifier in self.brought or identifier in self._asked:
+            return True
+        return any(identifier in ids for ids in self._storing.values())
 
     def _ask(self, ids: dict[bytes, None], *, is_bodies: bool) -> None:
         self._credit.left -= 1
@@ -178,6 +185,7 @@ class Fetcher:
             ids.append(identifier)
         self._pace.note(len(ids), size_bytes)
         self._ingesting[request] = serials
+        self._storing[request] = frozenset(ids)
         return tuple(ids)
 
     def take_absent(self, ids: Sequence[bytes]) -> None:
@@ -194,6 +202,7 @@ class Fetcher:
     def ingested(self, event: Ingested) -> bool:
         """Note what was stored; False if the request is not one of this commons."""
         serials = self._ingesting.pop(event.request, None)
+        self._storing.pop(event.request, None)
         if serials is None:
             return False
         self.new += len(event.new)
