@@ -40,8 +40,8 @@ class OwnSystem:
 
     name = "p2pcommons"
     notes: Sequence[str] = (
-        "121 authors, every contribution signed and verified, full text and tags indexed; 122 more"
-        " contributions (the commons and names) are not counted as entries",
+        "121 authors, every contribution signed and verified, full text and tags indexed",
+        "122 more contributions (the commons and names) are sent and kept, and not counted",
     )
     entries_max = 10**9
 
