@@ -10,6 +10,7 @@ import hashlib
 import random
 import zlib
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from memory_node import COMMONS, NOW_S, MemoryNode, entries
 from negentropy_messages import read as read_negentropy
@@ -37,6 +38,9 @@ from p2pcommons.protocol.limits import (
 )
 from p2pcommons.protocol.negentropy import split_ids
 from p2pcommons.protocol.session import Session, blinded_commons
+
+if TYPE_CHECKING:
+    from session_scripts import Step
 
 OUR_NONCE, THEIR_NONCE = b"\x01" * 32, b"\x02" * 32
 OPENER, AUTOMATIC, BLUNT, FULL_CHECK, TIGHT = 0x80, 0x40, 0x20, 0x10, 0x08
