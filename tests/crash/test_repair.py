@@ -133,6 +133,30 @@ def _page_of(path: Path, name: str) -> int:
     return page
 
 
+@pytest.mark.parametrize("seed", [8, 33, 34, 57])
+def test_store_with_pages_in_each_others_place_or_bytes_changed_is_mended(
+    kept: Kept, folder: Path, seed: int
+):
+    """33, 34 and 57: what SQLite said of the schema could not be decoded."""
+    chance = Random(seed)
+    path = kept.copied_to(folder)
+    content = bytearray(path.read_bytes())
+    if seed % 2:
+        for _ in range(200):
+            content[chance.randrange(len(content))] = chance.randrange(256)
+        name = content.index(b"CREATE TABLE commons")
+        content[name + 13] = 0xD3
+    else:
+        for _ in range(5):
+            one, other = (chance.randrange(kept.pages) * PAGE for _ in range(2))
+            kept_page = content[one : one + PAGE]
+            content[one : one + PAGE] = content[other : other + PAGE]
+            content[other : other + PAGE] = kept_page
+    path.write_bytes(content)
+    _mend(path)
+    _check_equal_after_sync(kept, path)
+
+
 @pytest.mark.parametrize(
     "names",
     [

@@ -12,7 +12,11 @@ from p2pcommons import control
 from p2pcommons.errors import ErrorCode, P2PCommonsError, StoreError, UserError
 from p2pcommons.replica import identity as identities
 from p2pcommons.replica.records import Check
-from p2pcommons.store.proof import damaged_contributions, sampled_views_differences
+from p2pcommons.store.proof import (
+    NONSENSE,
+    damaged_contributions,
+    sampled_views_differences,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,6 +133,15 @@ def _words(replica: Replica) -> Iterator[Found]:
 
 
 def _store(replica: Replica, told: Progress, *, full: bool) -> Iterator[Found]:
+    try:
+        yield from _look_into_store(replica, told, full=full)
+    except NONSENSE as error:
+        path = replica.paths.replica_db
+        said = f"{path} holds rows that make no sense ({type(error).__name__}: {error})"
+        yield False, said, _REPAIR
+
+
+def _look_into_store(replica: Replica, told: Progress, *, full: bool) -> Iterator[Found]:
     path = replica.paths.replica_db
     store = replica.store
     told("checking the file", 0, 0)

@@ -215,6 +215,9 @@ class Database:
             if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_INTERRUPT:
                 raise ReadGivenUpError("nobody waits for this any more") from error
             raise in_words(error, self.path) from error
+        except UnicodeDecodeError as error:
+            # What SQLite says of a damaged schema quotes it.
+            raise damaged(self.path, "its schema cannot be read") from error
 
     def _open(self, migrations: Sequence[Migration]) -> sqlite3.Connection:
         check_not_taken_away(self.path)

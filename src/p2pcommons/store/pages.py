@@ -22,13 +22,16 @@ PAGE_BYTES = 4_096
 
 _HEADER_BYTES = 100
 _INDEX_INNER, _TABLE_INNER, _INDEX_LEAF, _TABLE_LEAF = 2, 5, 10, 13
+_FIRST_BYTES = tuple(bytes((kind,)) for kind in (0, 2, 5, 10, 13))
+"""Trees, and pages that begin with the number of another one."""
+_LOOKED_AT = 1_000
 _INNER = (_INDEX_INNER, _TABLE_INNER)
 _LOG_HEADER = struct.Struct(">IIIIIIII")
 _FRAME_HEADER = struct.Struct(">IIIIII")
 _LOG_MAGIC = 0x377F0682
 _DEPTH_MAX = 20
 _INT_BYTES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
-_RECORD_BYTES_MAX = 1 << 24
+_RECORD_BYTES_MAX = 1 << 20
 
 
 class Record(NamedTuple):
@@ -213,12 +216,20 @@ def _understand_header(pages: Pages, header: bytes) -> None:
         return
     size = int.from_bytes(header[16:18], "big")
     size = 65_536 if size == 1 else size
-    if size < 512 or size & (size - 1) or header[20] > size - 480:
-        return
     pages.header_fits = True
-    pages.page_bytes, pages.usable = size, size - header[20]
+    # The header itself may be damaged. None of ours keeps bytes of a page for something else.
+    if size >= 512 and not size & (size - 1) and _share(pages, size) > _share(pages, PAGE_BYTES):
+        pages.page_bytes = pages.usable = size
     pages.version = int.from_bytes(header[60:64], "big")
     pages.application = int.from_bytes(header[68:72], "big")
+
+
+def _share(pages: Pages, size: int) -> float:
+    """Return how many of some pages of this size begin as a page does."""
+    count = max(1, pages.size // size - 1)
+    places = range(1, count + 1, count // _LOOKED_AT + 1)
+    firsts = [os.pread(pages.file, 1, number * size) for number in places]
+    return sum(first in _FIRST_BYTES for first in firsts) / len(firsts)
 
 
 def _lay_over(pages: Pages, logged: bytes) -> None:

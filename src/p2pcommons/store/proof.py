@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from p2pcommons.model.contribution import Grant
 
+NONSENSE = (ValueError, TypeError, AssertionError, LookupError, AttributeError, OverflowError)
+"""What our own code raises over rows that nothing of ours can have written."""
+
 _ROWS = 1_000
 _SELECT = (
     f"SELECT c.rowid, c.body, {CARRIED_COLUMNS} FROM {CARRIED_TABLES} "  # noqa: S608

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from p2pcommons.errors import StoreError
 from p2pcommons.store.locks import who_has_open
 from p2pcommons.store.pages import read_pages
-from p2pcommons.store.proof import damaged_contributions
+from p2pcommons.store.proof import NONSENSE, damaged_contributions
 from p2pcommons.store.salvage import Salvaged, salvage
 from p2pcommons.store.store import Store
 
@@ -125,7 +125,7 @@ def _faults(path: Path, told: Callable[[str, int, int], None]) -> tuple[tuple[st
             if found:
                 return tuple(found), False
             wrong = damaged_contributions(
-                path, progress=lambda done, of: told("checking contributions", done, of)
+                path, full=True, progress=lambda done, of: told("checking contributions", done, of)
             )
             if wrong:
                 return (f"{wrong} contributions are not as they were signed",), False
@@ -135,6 +135,8 @@ def _faults(path: Path, told: Callable[[str, int, int], None]) -> tuple[tuple[st
         if not error.is_damage:
             raise
         return (f"{path} cannot be read: {error.__cause__ or error.message}",), False
+    except NONSENSE as error:
+        return (f"{path} holds rows that make no sense ({type(error).__name__}: {error})",), False
 
 
 @contextmanager

@@ -295,8 +295,10 @@ class _Salvage:
             if row["rowid"] in self._commons_used:
                 row["joined_at"] = self._now
                 self._report.rejoined.append(cast("bytes", row["id"]))
-        for table in (AUTHOR, GRANT, COMMONS):
+        for table in (AUTHOR, COMMONS):
             self._insert(table, self._keys.rows(table))
+        # A grant that does not hold would be sent on with whatever comes in later.
+        self._insert(GRANT, self._keys.grants(self._verified))
         self._report.joined = [
             cast("bytes", row["id"])
             for row in self._keys.rows(COMMONS)

@@ -12,7 +12,7 @@ from p2pcommons.model.ids import ID_BYTES
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
 
     from p2pcommons.model.contribution import Contribution, Grant
     from p2pcommons.store.pages import Pages, Record
@@ -207,16 +207,19 @@ class Keys:
         return commons, author, device
 
     def rows(self, table: str) -> Iterator[Row]:
-        """Yield the rows of one of the three tables."""
+        """Yield the rows of the authors or of the commons."""
         if table == AUTHOR:
             for number, key in self._authors.items():
                 yield {"rowid": number, "key": key}
-        elif table == GRANT:
-            for number, (author, device, signature) in self._grants.items():
-                row = {"rowid": number, "author": author, "device": device}
-                yield {**row, "signature": signature}
         elif table == COMMONS:
             yield from self._commons.values()
+
+    def grants(self, verified: Container[Grant]) -> Iterator[Row]:
+        """Yield the rows of those grants that were verified."""
+        for number, (author, device, signature) in self._grants.items():
+            if (self._authors.get(author, b""), device, signature) in verified:
+                row = {"rowid": number, "author": author, "device": device}
+                yield {**row, "signature": signature}
 
     def bare_commons(self) -> Iterator[Row]:
         """Yield the rows of commons of which nothing but the id is left."""
