@@ -103,7 +103,11 @@ class Writer:
         mine = [each for each in self.written if each.commons == commons]
         if not mine:
             return []
-        return [self._sign(WithdrawBody("no"), commons, at, self.chance.choice(mine).id)]
+        return [self.withdrawal(self.chance.choice(mine), at)]
+
+    def withdrawal(self, what: Contribution, at: int) -> Contribution:
+        """Take back something of one's own."""
+        return self._sign(WithdrawBody("no"), what.commons, at, what.id)
 
     def _profile(self, store: Store, commons: bytes, at: int) -> list[Contribution]:
         known = store.profile(commons, self.signer.author)

@@ -122,3 +122,19 @@ def test_a_world_notices_when_something_acknowledged_is_lost() -> None:
     with pytest.raises(ExceptionGroup) as failure:
         world.run()
     assert failure.group_contains(AssertionError, match="of its own")
+
+
+def test_what_was_withdrawn_before_it_was_published_does_not_stop_the_node() -> None:
+    """Gossip carries bodies, and this one is gone already: reconciliation takes it along."""
+    world = World(3, replace(LYING, liars=0, writes=0))
+    node = world.nodes[0]
+
+    def write_and_withdraw() -> None:
+        commons, at = world.commons[0], node.now()
+        (entry,) = node.writer.entries(commons, at, 1)
+        withdrawal = node.writer.withdrawal(entry, at)
+        world.commit(node, [entry, withdrawal])
+
+    world.timeline.at(60, write_and_withdraw)
+    world.run()
+    assert len(world.made) >= 4

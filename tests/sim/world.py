@@ -179,7 +179,7 @@ class World:
         node = self.chance.choice(self.nodes)
         if node.has_power:
             commons = self.chance.choice(self.commons)
-            self._commit(node, node.writer.something(node.store, commons, node.clock()))
+            self.commit(node, node.writer.something(node.store, commons, node.clock()))
 
     def _import(self, count: int) -> None:
         self.write_many(self.chance.choice(self.nodes), count)
@@ -188,9 +188,10 @@ class World:
         """Let somebody write many entries at once."""
         if node.has_power:
             commons = self.chance.choice(self.commons)
-            self._commit(node, node.writer.entries(commons, node.now(), count))
+            self.commit(node, node.writer.entries(commons, node.now(), count))
 
-    def _commit(self, node: SimNode, written: list[Contribution]) -> None:
+    def commit(self, node: SimNode, written: list[Contribution]) -> None:
+        """Let a person's process commit what was written, and note it."""
         self.made.update((each.id, each) for each in written)
         node.write(written)
         self.note("write", (node.peer_id, [each.id.hex()[:10] for each in written]))

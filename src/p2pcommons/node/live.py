@@ -128,7 +128,9 @@ class Live:
             return False
         if rows:
             self._published_rowid = rows[-1][0]
-        contributions = [*self._early, *(contribution for _rowid, contribution in rows)]
+        # What was withdrawn by now has no body to gossip; reconciliation takes it along.
+        told = (contribution for _rowid, contribution in rows if contribution.body is not None)
+        contributions = [*self._early, *told]
         self._early = []
         by_place = sorted(contributions, key=_place)
         for (commons, _author), group in groupby(by_place, key=_place):
