@@ -86,11 +86,13 @@ def watched(name: str, runs: int, folder: Path) -> int:
         code = subprocess.run(command, stdout=out, stderr=out, check=False).returncode
     said = log.read_text(errors="replace")
     counted: dict[str, Any] = json.loads(tally.read_text()) if tally.exists() else {}
-    edges, features = re.findall(r"cov: (\d+) ft: (\d+)", said)[-1:] or [("-", "-")]
-    seconds = counted.get("seconds", 0) or 1
-    cases = counted.get("cases", 0)
+    edges, features = (re.findall(r"cov: (\d+) ft: (\d+)", said) or [("-", "-")])[-1]
+    rate = counted.get("cases", 0) / (counted.get("seconds", 0) or 1)
+    # The tally is written now and then; the log has the last word.
+    executed = re.findall(r"number_of_executed_units: (\d+)", said)
+    cases = int(executed[-1]) if executed else counted.get("cases", 0)
     print(
-        f"{name:21}{cases:11,}{cases / seconds:10,.0f}{edges:>7}{features:>10}"
+        f"{name:21}{cases:11,}{rate:10,.0f}{edges:>7}{features:>10}"
         f"{counted.get('memory_mib', 0):5.0f} MiB{counted.get('slowest_s', 0) * 1_000:6.0f} ms"
     )
     common = list(counted.get("verdicts", {}).items())[:VERDICTS_SHOWN]
