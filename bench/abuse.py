@@ -266,8 +266,10 @@ async def announces_made_up_ids(address: str, commons: bytes) -> None:
     await sessions(address, commons, talk)
 
 
-@scenario()
+@scenario(is_named=False)
 async def sends_full_negentropy_frames(address: str, commons: bytes) -> None:
+    """It is slowed, and named, once its budget of work is spent: not in a short or busy run."""
+
     async def talk(stream: FrameStream) -> None:
         data = bytearray(b"\x61")
         first = 2**32 - 1 - int(time.time())

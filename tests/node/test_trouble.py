@@ -15,9 +15,11 @@ from p2pcommons.errors import NetworkError
 from p2pcommons.net.frames import FrameStream
 from p2pcommons.net.host import open_host
 from p2pcommons.node.reconciling import SESSIONS_MAX
-from p2pcommons.protocol.limits import FRAME_BYTES_MAX, RECONCILE_PROTOCOL
+from p2pcommons.protocol.limits import FRAME_BYTES_MAX, INVENTED_IDS_MAX, RECONCILE_PROTOCOL
 from p2pcommons.protocol.messages import (
+    Absent,
     Commons,
+    Have,
     Hello,
     Open,
     Want,
@@ -166,3 +168,29 @@ async def test_nearly_full_disk_is_left_to_the_person(tmp_path: Path):
         assert ben.replica.entry(garden, own).text == ""
         ben.runtime._context.ingest._free_bytes_min = 0
         await until(lambda: equal(garden, ana, ben), 60)
+
+
+async def test_peer_that_announces_made_up_ids_is_refused_and_named(tmp_path: Path):
+    async with (
+        running(tmp_path / "ana") as ana,
+        open_host(os.urandom(32), ["/ip4/127.0.0.1/tcp/0"]) as eve,
+    ):
+        garden = ana.replica.create_commons("Garden").id
+        await ana.ask("dial")
+        await eve.dial(ana.status["peer_id"], ana.addresses)
+        stream = await eve.open_stream(ana.status["peer_id"], RECONCILE_PROTOCOL)
+        await _greet(stream, garden)
+        made_up = tuple(os.urandom(32) for _ in range(INVENTED_IDS_MAX))
+        for message in (Open(0, garden), Have(0, made_up), Have(0, (os.urandom(32),))):
+            await stream.write_frame(encode_message(message))
+        with trio.move_on_after(20):
+            while (frame := await stream.read_frame(FRAME_BYTES_MAX)) is not None:
+                message = decode_message(frame)
+                if isinstance(message, Want) and message.ids:
+                    await stream.write_frame(encode_message(Absent(0, message.ids)))
+        with trio.fail_after(20):
+            while not (named := [p for p in (await ana.now())["peers"] if p["reason"]]):
+                await trio.sleep(0.02)
+        assert named[0]["peer_id"] == eve.peer_id
+        assert "ids announced that it does not have" in named[0]["reason"]
+        assert named[0]["blocked_until"]

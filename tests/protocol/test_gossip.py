@@ -10,7 +10,13 @@ from p2pcommons.errors import RejectedError, RejectReason
 from p2pcommons.model import codec
 from p2pcommons.model.contribution import Contribution, Envelope, envelope_to_array, verify
 from p2pcommons.model.limits import GOSSIP_BYTES_MAX, GOSSIP_ENVELOPES_MAX
-from p2pcommons.protocol.budget import AuthorBudgets, FairShares, TokenBucket, units_of
+from p2pcommons.protocol.budget import (
+    AuthorBudgets,
+    FairShares,
+    ServedBudget,
+    TokenBucket,
+    units_of,
+)
 from p2pcommons.protocol.gossip import decode_gossip, encode_gossip
 from p2pcommons.protocol.limits import GossipBudget
 from p2pcommons.protocol.topic import gossip_topic
@@ -181,3 +187,13 @@ def test_what_is_large_is_charged_by_its_size() -> None:
 def test_a_bucket_that_gives_nothing_is_a_bug() -> None:
     with pytest.raises(ValueError, match="gives nothing"):
         TokenBucket(0, 1)
+
+
+def test_a_newcomer_gets_everything_at_full_speed_and_nobody_gets_it_again_and_again() -> None:
+    budget = ServedBudget()
+    held = 1_000_000_000
+    part = 1_000_000
+    assert not any(budget.spend(part, held, number / 100) for number in range(1_400))
+    waits = [budget.spend(part, held, 15.0) for _ in range(1_000)]
+    assert waits[-1] > 1_800
+    assert budget.spend(part, held, 15.0 + 24 * 3_600) == 0

@@ -99,7 +99,7 @@ SERVED_TIMES = 1.5
 """How often one peer may be given all that is held, at full speed: once is a first sync, and half
 of it may have been lost on the way."""
 
-SERVED_BYTES_MIN = 64 * 1024 * 1024
+SERVED_BYTES_MIN = 16 * 1024 * 1024
 """What a peer may be given at once where little is held."""
 
 SERVED_BYTES_PER_S = 256 * 1024

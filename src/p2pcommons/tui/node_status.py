@@ -40,6 +40,8 @@ class PeerStatus:
     reason: str = ""
     blocked_until: int = 0
     clock_ahead: int = 0
+    slowed: str = ""
+    """Why it is served more slowly than it asks for; empty when it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ def _peer(peer: Mapping[str, object]) -> PeerStatus:
         reason=_text(peer, "reason"),
         blocked_until=_number(peer, "blocked_until"),
         clock_ahead=_number(peer, "clock_ahead"),
+        slowed=_text(peer, "slowed"),
     )
 
 

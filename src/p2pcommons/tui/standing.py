@@ -79,7 +79,7 @@ def pair_words(pair: PairStatus, now: int) -> str:
 def peer_words(peer: PeerStatus, now: int) -> str:
     """What a person wants to know about a peer first."""
     if peer.connected:
-        return "connected"
+        return f"connected; {peer.slowed}" if peer.slowed else "connected"
     if peer.blocked_until > now:
         return f"set aside, again {wording.wait(peer.blocked_until - now)}: {peer.reason}"
     seen = f"last here {wording.ago(peer.last_seen, now)}" if peer.last_seen else "never reached"
