@@ -10,6 +10,7 @@ import trio
 from p2pcommons.errors import NetworkError, RejectedError, RejectReason
 from p2pcommons.net.frames import FrameStream
 from p2pcommons.net.limits import HostLimits
+from p2pcommons.net.muxer import GuardedStream
 from raw_peer import RST, WINDOW, muxed
 
 from .hosts import ECHO, connect, host, says_back, until
@@ -184,3 +185,25 @@ async def test_streams_that_are_done_leave_nothing_behind() -> None:
             (connection,) = one.swarm.get_connections()
             await until(lambda muxed=connection.muxed_conn: len(muxed.streams) == 0)
         assert not alice.gate.streams
+
+
+@pytest.mark.trio
+async def test_window_is_granted_by_halves_and_not_for_every_small_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    granted: list[int] = []
+    send = GuardedStream.send_window_update
+
+    async def counted(self: GuardedStream, increment: int, skip_lock: bool = False) -> None:
+        granted.append(increment)
+        await send(self, increment, skip_lock)
+
+    monkeypatch.setattr(GuardedStream, "send_window_update", counted)
+    async with host("alice") as alice, host("bob") as bob:
+        await connect(bob, alice)
+        async with await bob.open_stream(alice.peer_id, ECHO) as stream:
+            granted.clear()
+            for number in range(100):
+                await stream.write_frame(bytes([number]) * 500)
+                assert await stream.read_frame(1_000) == bytes([number]) * 500
+            assert len(granted) < 5
