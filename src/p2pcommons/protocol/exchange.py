@@ -308,7 +308,8 @@ class Exchange:
             if self._fetcher.is_idle and not self._fetcher.has_bodies_queued:
                 self._agreement.say(self._snapshot, self._fetcher, self.pump)
         if self._agreement.is_reached:
-            self._finish_compared()
+            differing = Outcome.PAUSED if self._paused else Outcome.DIFFERENT
+            self.finish(Outcome.EQUAL if self._agreement.is_equal else differing)
 
     def pause(self, *, keep_queue: bool) -> None:
         """Compare no further; what is in flight is still taken, the rest is found next time."""
@@ -364,12 +365,6 @@ class Exchange:
         self._context.emit(Progress(self.commons, fetcher.new, fetcher.lacking))
 
     # --- the end -----------------------------------------------------------------------------
-
-    def _finish_compared(self) -> None:
-        if self._agreement.is_equal:
-            self.finish(Outcome.EQUAL)
-        else:
-            self.finish(Outcome.PAUSED if self._paused else Outcome.DIFFERENT)
 
     def finish(self, outcome: Outcome) -> None:
         """End with this outcome and tell what came of it; only the first call counts."""
