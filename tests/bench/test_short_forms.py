@@ -32,7 +32,9 @@ def run(script: str, *arguments: str) -> str:
 
 
 def test_every_printed_id_survives_the_kill_of_its_writer():
-    assert "none missing; integrity ok, views equal" in run("kill_writer.py", "--rounds", "2")
+    assert "none missing; integrity ok, views equal" in run(
+        "kill_writer.py", "--rounds", "2", "--nodes", "1"
+    )
 
 
 def test_bookmarks_imported_twice_and_tagged_apart_are_equal_on_both_nodes(tmp_path):
