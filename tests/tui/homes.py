@@ -15,6 +15,7 @@ from unittest import mock
 
 from textual import events
 from textual.keys import _character_to_key
+from textual.screen import Screen
 from textual.widgets import Input, Static, TextArea
 
 from p2pcommons.config import Config
@@ -197,7 +198,11 @@ async def settled(pilot: Pilot[int]) -> None:
 
 
 def _has_begun(app: App[int]) -> bool:
-    return all(worker.is_finished for worker in app.workers if worker.group == "begin")
+    # Before its first message is handled the application shows an empty screen of the library.
+    has_screen = type(app.screen) is not Screen
+    return has_screen and all(
+        worker.is_finished for worker in app.workers if worker.group == "begin"
+    )
 
 
 def _is_busy(app: App[int]) -> bool:
