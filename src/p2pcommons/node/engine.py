@@ -20,6 +20,8 @@ POLL_SECONDS = 1.0
 LOOK_PAUSE_SECONDS = 0.02
 """Between two looks: what is new is published by the nudge itself, the rest can wait so long."""
 SWEEP_SECONDS = 3_600.0
+WARMED_MAX = 4
+"""Sets loaded at the start; the others when a session asks for them."""
 
 
 class Engine:
@@ -40,7 +42,16 @@ class Engine:
             nursery.start_soon(self._sweep)
             if self._network is not None:
                 nursery.start_soon(self._network.run)
+                nursery.start_soon(self._warm)
             await trio.sleep_forever()
+
+    async def _warm(self) -> None:
+        """Load the busiest sets before the first peer asks: a newcomer waits for nothing else."""
+        for commons in self._context.joined[:WARMED_MAX]:
+            try:
+                await self._context.sets.fresh(commons, self._context.now())
+            except StoreError as error:
+                self._context.note_trouble(error)
 
     def nudge(self) -> None:
         """Somebody has committed something: publish it, and look what else has changed."""
