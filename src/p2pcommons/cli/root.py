@@ -84,7 +84,7 @@ SECTIONS = {
         "remove": (f"{_HERE}.space", "remove"),
         "restore": (f"{_HERE}.space", "restore"),
         "people": (f"{_HERE}.people", "people"),
-        "compact": (f"{_HERE}.space", "compact"),
+        "compact": (f"{_HERE}.compacting", "compact"),
     },
     "Look after it": {
         "doctor": (f"{_HERE}.doctor", "doctor"),

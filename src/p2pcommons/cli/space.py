@@ -1,4 +1,4 @@
-"""`budget`, `pin`, `unpin`, `remove`, `restore`, `compact`: room on this machine."""
+"""`budget`, `pin`, `unpin`, `remove`, `restore`: room on this machine."""
 
 from __future__ import annotations
 
@@ -177,49 +177,6 @@ def restore(invocation: Invocation, ref: str, wait: float | None) -> Reply:
     said = "it is here" if here else "asked for; it comes when a peer has it"
     code = 0 if here or wait is None else _unreachable()
     return Reply({"id": entry.hex(), "asked": lacking, "here": here}, [short(entry)], (said,), code)
-
-
-@command(
-    "compact",
-    examples=[
-        ("compact", "give disk back that holds nothing any more"),
-        ("compact --dry-run", "say what it would bring and need"),
-    ],
-)
-@click.option("--dry-run", is_flag=True, help="Say what it would bring and change nothing.")
-@click.pass_obj
-def compact(invocation: Invocation, dry_run: bool) -> Reply:
-    """Give back disk that holds nothing any more: empty pages, the log, scattered search text.
-
-    Nothing that is held changes. It needs room for a second copy while it lasts. A running node
-    does it itself, between two writes; while it lasts, whoever writes waits.
-    """
-    from p2pcommons.replica import size_said
-
-    with invocation.open() as replica:
-        state = replica.disk_state()
-        fields: dict[str, object] = {
-            "before": state.total,
-            "empty": state.empty + state.log,
-            "needed": state.needed,
-            "free": state.room,
-        }
-        if dry_run:
-            lines = named(
-                [
-                    ("on disk", size_said(state.total)),
-                    ("at least empty", size_said(state.empty + state.log)),
-                    ("needs meanwhile", size_said(state.needed)),
-                    ("free on the disk", size_said(state.room)),
-                ]
-            )
-            return Reply({**fields, "after": None, "by_node": False}, lines)
-        invocation.out.progress("compacting")
-        done = replica.compact()
-    return Reply(
-        {**fields, "before": done.before, "after": done.after, "by_node": done.by_node},
-        [f"{size_said(done.before)} before, {size_said(done.after)} after"],
-    )
 
 
 # --- words ------------------------------------------------------------------------------------

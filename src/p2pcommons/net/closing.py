@@ -34,3 +34,11 @@ async def _close_connection(connection: Any) -> None:
             log.debug("closing a connection failed: %r", error)
     if scope.cancelled_caught:
         connection.muxed_conn.abort("closed here")
+
+
+def only_error(error: BaseException) -> BaseException:
+    """The error inside groups of one; a group of several stays as it is."""
+    inner: Any = error
+    while len(getattr(inner, "exceptions", ())) == 1:
+        inner = inner.exceptions[0]
+    return inner

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from p2pcommons.net.host import only_error
+from p2pcommons.net.closing import only_error
 from p2pcommons.net.journal import paced_logger
 from p2pcommons.net.library import background_trio_service
 from p2pcommons.net.pubsub import DATA_BYTES_MAX, AnonymousPubsub, AnonymousRouter, Verdict

@@ -15,7 +15,7 @@ import trio
 
 from p2pcommons.errors import NetworkError, RejectedError
 from p2pcommons.net import hardening
-from p2pcommons.net.closing import CLOSE_SECONDS, close_all
+from p2pcommons.net.closing import CLOSE_SECONDS, close_all, only_error
 from p2pcommons.net.dialing import DialReport, dial_all
 from p2pcommons.net.events import PeerEvent, PeerEvents
 from p2pcommons.net.frames import FrameStream
@@ -374,14 +374,6 @@ async def open_host(
                     await host.close()
     except BaseExceptionGroup as group:
         raise only_error(group) from None
-
-
-def only_error(error: BaseException) -> BaseException:
-    """The error inside groups of one; a group of several stays as it is."""
-    inner: Any = error
-    while len(getattr(inner, "exceptions", ())) == 1:
-        inner = inner.exceptions[0]
-    return inner
 
 
 async def _serve(frames: FrameStream, handler: Callable[[FrameStream], Awaitable[None]]) -> None:

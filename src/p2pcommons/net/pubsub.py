@@ -19,7 +19,8 @@ from libp2p.pubsub.pubsub import Pubsub
 
 from p2pcommons.net.gossip_caches import ContentCache, Neighbour, SeenIds, message_id
 from p2pcommons.net.journal import paced_logger
-from p2pcommons.net.library import LIBRARY_ERRORS, read_peer_id
+from p2pcommons.net.library import read_peer_id
+from p2pcommons.net.rpc_reader import RPC_BYTES_MAX, RpcReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,6 @@ log = paced_logger(__name__)
 PROTOCOL = "/meshsub/1.1.0"
 DEGREE, DEGREE_LOW, DEGREE_HIGH = 6, 4, 12
 HEARTBEAT_SECONDS = 1
-RPC_BYTES_MAX = 512 * 1024
 DATA_BYTES_MAX = 72 * 1024
 TOPIC_CHARS_MAX = 128
 MESSAGES_PER_RPC_MAX = 128
@@ -41,7 +41,6 @@ BACK_OFF_SECONDS_MAX = 600
 NOTICED_SECONDS = 0.5
 """A pause that is worth a word."""
 _ID_BYTES = 32
-_READ_BYTES = 65_536
 _IDENTIFYING = ("from_id", "seqno", "key", "signature")
 
 
@@ -52,54 +51,6 @@ class Verdict(Enum):
     IGNORE = "drop it without blame"
     SHED = "drop it for want of room, without blame"
     REJECT = "drop it and count it against the neighbour"
-
-
-class RpcReader:
-    """Length-prefixed messages from a stream, read in big pieces.
-
-    The library reads the length byte by byte, and grants window for each byte.
-    """
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._unread = bytearray()
-
-    async def read(self) -> bytes | None:
-        """The next message; None at the end of the stream.
-
-        Raises:
-            ValueError: it is too large, or its length is no length.
-        """
-        while (found := self._length()) is None:
-            if not await self._fill():
-                return None
-        start, length = found
-        if length > RPC_BYTES_MAX:
-            raise ValueError(f"a message of {length} bytes")
-        while len(self._unread) < start + length:
-            if not await self._fill():
-                return None
-        message = bytes(self._unread[start : start + length])
-        del self._unread[: start + length]
-        return message
-
-    def _length(self) -> tuple[int, int] | None:
-        value = 0
-        for index, byte in enumerate(self._unread[:5]):
-            value |= (byte & 0x7F) << (7 * index)
-            if not byte & 0x80:
-                return index + 1, value
-        if len(self._unread) >= 5:
-            raise ValueError("a length of more than five bytes")
-        return None
-
-    async def _fill(self) -> bool:
-        try:
-            data: bytes = await self._stream.read(_READ_BYTES)
-        except LIBRARY_ERRORS:
-            return False
-        self._unread += data
-        return bool(data)
 
 
 class AnonymousPubsub(Pubsub):
