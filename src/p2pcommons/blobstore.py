@@ -70,12 +70,12 @@ class BlobStore:
 
         Raises StoreError when it cannot be read.
         """
-        try:
-            with _store_errors(self._folder), self._whole(sha256).open("rb") as file:
-                file.seek(index * CHUNK_BYTES)
-                return file.read(CHUNK_BYTES) or None
-        except FileNotFoundError:
+        path = self._whole(sha256)
+        if not path.is_file():
             return None
+        with _store_errors(path), path.open("rb") as file:
+            file.seek(index * CHUNK_BYTES)
+            return file.read(CHUNK_BYTES) or None
 
     def pieces(self, sha256: bytes) -> Iterator[bytes]:
         """Yield a whole file piece by piece. Raises StoreError when it cannot be read."""
@@ -219,10 +219,8 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def _store_errors(path: Path) -> Generator[None]:
-    """Raise StoreError for what the disk does; a file that is not there stays what it is."""
+    """Raise StoreError for what the disk does, or another program that takes a file away."""
     try:
         yield
-    except FileNotFoundError:
-        raise
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror or error}", str(path)) from error

@@ -9,7 +9,7 @@ Anything else that is raised is a bug of ours.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,3 +107,10 @@ class ReadGivenUpError(P2PCommonsError):
 
 class NetworkError(P2PCommonsError):
     """The network is not as wanted: cannot listen, no peer, a stream cut in the middle."""
+
+
+def first_error(error: BaseException) -> BaseException:
+    """Return the first error inside groups, or the error itself where it is none."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseException", error.exceptions[0])
+    return error

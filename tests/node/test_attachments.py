@@ -97,3 +97,18 @@ async def test_a_holder_whose_file_is_not_what_was_signed_is_refused(tmp_path: P
             while "chunk 0 of a file" not in await reason():
                 await trio.sleep(0.05)
         assert (await ben.ask("fetch", id=file.id.hex()))["have"] == 0
+
+
+async def test_a_disk_that_takes_no_chunk_ends_the_fetch_and_not_the_node(tmp_path: Path) -> None:
+    async with running(tmp_path / "ana") as ana, running(tmp_path / "ben") as ben:
+        garden, _entry, file = await attached(ana, tmp_path)
+        ben.replica.join(ana.invite(garden))
+        await until(lambda: equal(garden, ana, ben))
+        blocked = tmp_path / "ben" / "blobs" / f"{file.sha256.hex()}.part"
+        blocked.mkdir(parents=True)
+        await ben.ask("fetch", id=file.id.hex())
+        fetch = ben.runtime._network.attachments._fetches[file.id]
+        await until(lambda: bool(fetch.trouble))
+        assert str(blocked) in fetch.trouble
+        blocked.rmdir()
+        await whole(ben, file)

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 import trio
 
 from p2pcommons.blobstore import BlobStore, Described
-from p2pcommons.errors import NetworkError, RejectedError, StoreError, UserError
+from p2pcommons.errors import (
+    NetworkError,
+    RejectedError,
+    StoreError,
+    UserError,
+    first_error,
+)
 from p2pcommons.model.ids import ID_BYTES, short
 from p2pcommons.model.limits import CHUNK_BYTES, ERASE_AFTER_SECONDS
 from p2pcommons.protocol.blobs import (
@@ -177,9 +183,10 @@ class Attachments:
             async with self._fetching:
                 try:
                     await self._fetch(fetch)
-                except (StoreError, UserError) as error:
-                    fetch.trouble = str(error)
-                    log.info("an attachment could not be fetched: %s", error)
+                # From a holder's task it comes in a group.
+                except* (StoreError, UserError) as errors:
+                    fetch.trouble = str(first_error(errors))
+                    log.info("an attachment could not be fetched: %s", fetch.trouble)
 
     async def _fetch(self, fetch: Fetch) -> None:
         file = fetch.row.file

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from p2pcommons.config import Mode
-from p2pcommons.errors import NetworkError, RejectedError
+from p2pcommons.errors import NetworkError, RejectedError, StoreError
 from p2pcommons.node.meeting import EXCHANGED
 from p2pcommons.protocol.peer_records import (
     PEERS_PROTOCOL,
@@ -79,10 +79,16 @@ class Introducing:
         self._asked[peer_id] = now
         try:
             stream = await self._host.open_stream(peer_id, PEERS_PROTOCOL)
-            with trio.fail_after(ANSWER_SECONDS_MAX):
-                await stream.write_frame(self._known_to(peer_id))
-                await self._take(stream)
-            await stream.close()
+            try:
+                with trio.fail_after(ANSWER_SECONDS_MAX):
+                    await stream.write_frame(self._known_to(peer_id))
+                    await self._take(stream)
+                await stream.close()
+            except BaseException:
+                await stream.reset()
+                raise
+        except StoreError as error:
+            self._context.note_trouble(error)
         except (NetworkError, trio.TooSlowError) as error:
             # In another mode it does not speak this; that is its choice.
             log.debug("no introductions by %s: %s", peer_id, error)
@@ -107,6 +113,9 @@ class Introducing:
             await stream.reset()
         except RejectedError as error:
             self._blame(peer_id, str(error))
+        except StoreError as error:
+            self._context.note_trouble(error)
+            await stream.reset()
 
     async def _take(self, stream: StreamPort) -> None:
         """Read records: the peer's own is kept to be passed on, others go into the address book."""

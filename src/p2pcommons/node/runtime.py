@@ -15,7 +15,7 @@ import trio
 
 from p2pcommons import control
 from p2pcommons.config import Config, Mode
-from p2pcommons.errors import NetworkError, UserError
+from p2pcommons.errors import NetworkError, UserError, first_error
 from p2pcommons.logs import log_to
 from p2pcommons.model import ed25519
 from p2pcommons.net.gossip import open_gossip
@@ -73,13 +73,7 @@ def run_node(
         try:
             trio.run(runtime.run)
         except* (NetworkError, OSError) as errors:
-            raise NetworkError(str(_first(errors))) from None
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = cast("BaseException", error.exceptions[0])
-    return error
+            raise NetworkError(str(first_error(errors))) from None
 
 
 class Runtime:
