@@ -13,6 +13,7 @@ from tests.node.nodes import Node, equal, in_thread, running, until
 
 from p2pcommons.errors import UserError
 from p2pcommons.model.limits import CHUNK_BYTES
+from p2pcommons.node.attachments import HOLDERS_AT_ONCE
 
 pytestmark = [pytest.mark.trio, pytest.mark.network]
 
@@ -68,6 +69,22 @@ async def test_a_fetch_waits_for_a_holder_and_goes_on_where_it_was_cut(tmp_path:
         async with running(tmp_path / "ana", listen=(where,)):
             await whole(ben, file)
         assert ben.replica.blobs.path(file.sha256).stat().st_size == SIZE
+
+
+async def test_files_that_nobody_has_keep_no_other_from_coming(tmp_path: Path) -> None:
+    async with running(tmp_path / "ana") as ana, running(tmp_path / "ben") as ben:
+        garden, entry, file = await attached(ana, tmp_path)
+        gone: list[Any] = []
+        for number in range(HOLDERS_AT_ONCE + 1):
+            source = tmp_path / f"{number}.txt"
+            source.write_bytes(os.urandom(100))
+            gone.append(ana.replica.attach(garden, entry, source))
+            ana.replica.blobs.path(gone[-1].sha256).unlink()
+        ben.replica.join(ana.invite(garden))
+        await until(lambda: equal(garden, ana, ben))
+        for each in gone:
+            await ben.ask("fetch", id=each.id.hex())
+        await whole(ben, file)
 
 
 async def test_a_withdrawn_file_is_served_no_more(tmp_path: Path) -> None:

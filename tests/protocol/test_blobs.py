@@ -123,14 +123,3 @@ def test_two_holders_are_asked_for_different_parts_and_a_stalled_one_is_overtake
         fetch.take("quick", pieces[index])
         fetch.written(index)
     assert fetch.next_request("quick") == BlobRequest(ID, 0, CHUNKS_PER_REQUEST_MAX)
-
-
-def test_nobody_left_who_may_have_it_is_hopeless() -> None:
-    size, _pieces, hashes = pieces_of(1)
-    fetch = BlobFetch(ID, size, hashes, ())
-    assert fetch.is_hopeless()
-    fetch.add_holder("empty")
-    assert not fetch.is_hopeless()
-    assert fetch.next_request("empty") is not None
-    fetch.take("empty", absent())
-    assert fetch.is_hopeless()

@@ -43,7 +43,10 @@ log = logging.getLogger(__name__)
 
 FETCHES_MAX = 64
 """Files being fetched or waited for."""
-FETCHES_AT_ONCE = 4
+LOOKED_AT_ONCE = 2
+"""Files whose chunks on disk are hashed at the same time, when fetching begins."""
+HOLDERS_AT_ONCE = 8
+"""Streams on which files are coming. A file that nobody has takes none of them."""
 CHUNK_SECONDS = 60.0
 """As long as a holder may take for one chunk before others are asked for it."""
 ASK_AGAIN_SECONDS = 15.0
@@ -90,7 +93,8 @@ class Attachments:
         self._blame = blame
         self._blobs = BlobStore(context.paths.blobs_dir)
         self._fetches: dict[bytes, Fetch] = {}
-        self._fetching = trio.CapacityLimiter(FETCHES_AT_ONCE)
+        self._looking = trio.CapacityLimiter(LOOKED_AT_ONCE)
+        self._coming = trio.CapacityLimiter(HOLDERS_AT_ONCE)
         self._serving = trio.CapacityLimiter(SERVED_AT_ONCE_MAX)
         self._tasks: trio.Nursery | None = None
 
@@ -180,26 +184,26 @@ class Attachments:
 
     async def _fetch_all(self, fetch: Fetch) -> None:
         with trio.CancelScope() as fetch.scope:
-            async with self._fetching:
-                try:
-                    await self._fetch(fetch)
-                # From a holder's task it comes in a group.
-                except* (StoreError, UserError) as errors:
-                    fetch.trouble = str(first_error(errors))
-                    log.info("an attachment could not be fetched: %s", fetch.trouble)
+            try:
+                await self._fetch(fetch)
+            # From a holder's task it comes in a group.
+            except* (StoreError, UserError) as errors:
+                fetch.trouble = str(first_error(errors))
+                log.info("an attachment could not be fetched: %s", fetch.trouble)
 
     async def _fetch(self, fetch: Fetch) -> None:
         file = fetch.row.file
         described = Described(file.size, file.sha256, file.chunks)
         self._check_room(file.size)
-        held = await trio.to_thread.run_sync(self._blobs.held_chunks, described)
+        async with self._looking:
+            held = await trio.to_thread.run_sync(self._blobs.held_chunks, described)
         plan = BlobFetch(fetch.row.id, file.size, file.chunks, held)
         asked: dict[str, tuple[int | None, float]] = {}
         async with trio.open_nursery() as nursery:
             while plan.missing:
                 fetch.bytes_held = max(0, file.size - plan.missing * CHUNK_BYTES)
                 for peer_id in self._may_hold(fetch.row.commons, asked):
-                    nursery.start_soon(self._from_holder, peer_id, fetch, plan)
+                    nursery.start_soon(self._in_turn, peer_id, fetch, plan)
                 await trio.sleep(LOOK_SECONDS / 5 if fetch.holders else LOOK_SECONDS)
             nursery.cancel_scope.cancel()
         if not await trio.to_thread.run_sync(self._blobs.finish, described):
@@ -217,6 +221,10 @@ class Attachments:
                 asked[peer.peer_id] = peer.connected_since, now
                 due.append(peer.peer_id)
         return due
+
+    async def _in_turn(self, peer_id: str, fetch: Fetch, plan: BlobFetch) -> None:
+        async with self._coming:
+            await self._from_holder(peer_id, fetch, plan)
 
     async def _from_holder(self, peer_id: str, fetch: Fetch, plan: BlobFetch) -> None:
         """Fetch parts from one peer for as long as it gives what is asked."""

@@ -126,12 +126,6 @@ class BlobFetch:
         """It went away; what it was asked for is asked of others."""
         self._holders.pop(peer_id, None)
 
-    def is_hopeless(self) -> bool:
-        """Tell whether nobody is left who may have what is missing."""
-        return bool(self._missing) and not any(
-            self._missing - holder.lacks for holder in self._holders.values()
-        )
-
     def next_request(self, peer_id: str) -> BlobRequest | None:
         """Return what to ask of an idle holder: a run of chunks that nobody was asked for.
 
