@@ -304,6 +304,7 @@ class SimHost:
         self._events = PeerEvents()
         self.events = self._events.channel
         self._connections: dict[str, Connection] = {}
+        self._announced: dict[str, tuple[str, ...]] = {}
         self._handlers: dict[str, Callable[[Any], Awaitable[None]]] = {}
         self._streams: dict[str, int] = {}
         self._tasks: trio.Nursery | None = None
@@ -319,7 +320,13 @@ class SimHost:
     # --- HostPort ------------------------------------------------------------------------------
 
     def addresses(self) -> list[str]:
-        return [self.address]
+        return [self.address, *(each for some in self._announced.values() for each in some)]
+
+    def set_announced(self, key: str, addresses: Sequence[str]) -> None:
+        self._announced[key] = tuple(addresses)
+
+    def path_to(self, peer_id: str) -> tuple[str, str | None]:
+        return ("direct" if peer_id in self._connections else "none", None)
 
     def connected_peers(self) -> tuple[str, ...]:
         return tuple(self._connections)

@@ -23,7 +23,6 @@ from p2pcommons.net.interfaces import WILDCARDS, expand_wildcards, ip_of
 from p2pcommons.net.journal import paced_logger
 from p2pcommons.net.library import (
     LIBRARY_ERRORS,
-    INotifee,
     Multiaddr,
     MultiselectClient,
     MultiselectCommunicator,
@@ -34,6 +33,8 @@ from p2pcommons.net.library import (
     read_peer_id,
 )
 from p2pcommons.net.limits import BufferBudget, ConnectionGate, Handshake, Held, HostLimits
+from p2pcommons.net.notices import SwarmNotices
+from p2pcommons.net.paths import announced, path_of
 from p2pcommons.net.sleep import watch_for_sleep
 from p2pcommons.net.sockets import host_key, why_not
 
@@ -43,31 +44,6 @@ if TYPE_CHECKING:
 log = paced_logger(__name__)
 
 REFUSAL_SECONDS = 0.1
-
-
-class _Watcher(INotifee):
-    """Passes the swarm's notices on; must return at once, since the swarm waits for it."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-
-    async def connected(self, network: Any, conn: Any) -> None:  # noqa: ARG002
-        self._host.note_connection(str(conn.muxed_conn.peer_id))
-
-    async def disconnected(self, network: Any, conn: Any) -> None:  # noqa: ARG002
-        self._host.note_disconnection(conn.muxed_conn)
-
-    async def opened_stream(self, network: Any, stream: Any) -> None:
-        pass
-
-    async def closed_stream(self, network: Any, stream: Any) -> None:
-        pass
-
-    async def listen(self, network: Any, multiaddr: Any) -> None:
-        pass
-
-    async def listen_close(self, network: Any, multiaddr: Any) -> None:
-        pass
 
 
 class Host:
@@ -81,13 +57,14 @@ class Host:
         self._events = PeerEvents()
         self.events: trio.MemoryReceiveChannel[PeerEvent] = self._events.channel
         self._known: set[str] = set()
+        self._announced: dict[str, tuple[str, ...]] = {}
         self._protocol_streams: Counter[tuple[str, str]] = Counter()
         self._inner_add_conn = self._swarm.add_conn
         self._swarm.gate = self.gate
         self._swarm.buffer_budget = BufferBudget()
         self._swarm.add_conn = self._add_connection
         self._swarm._handle_inbound_connection = self._handle_inbound  # noqa: SLF001
-        self._swarm.register_notifee(_Watcher(self))
+        self._swarm.register_notifee(SwarmNotices(self.note_connection, self.note_disconnection))
         self.on_connection_lost: Callable[[str], None] | None = None
         self.on_wake: Callable[[], None] | None = None
 
@@ -95,7 +72,16 @@ class Host:
 
     def addresses(self) -> list[str]:
         """The addresses under which others can reach this host, each with /p2p/ID."""
-        return [str(address) for address in self.library_host.get_addrs()]
+        own = (str(address) for address in self.library_host.get_addrs())
+        more = (address for each in self._announced.values() for address in each)
+        return list(dict.fromkeys((*own, *more)))
+
+    def set_announced(self, key: str, addresses: Sequence[str]) -> None:
+        """Say which other addresses lead here: of a router's port, or over a relay.
+
+        Each caller has a key of its own; what it said before is replaced.
+        """
+        self._announced[key] = tuple(announced(each, self.peer_id) for each in addresses)
 
     def connected_peers(self) -> tuple[str, ...]:
         """Peers with at least one open connection."""
@@ -118,6 +104,10 @@ class Host:
             if str(connection.direction) == "outbound"
             for address in connection.get_transport_addresses()
         )
+
+    def path_to(self, peer_id: str) -> tuple[str, str | None]:
+        """How a peer is reached: "direct", "lan", "relayed" with the relay's id, or "none"."""
+        return path_of(self.remote_addresses(peer_id))
 
     def _open_to(self, peer_id: str) -> list[Any]:
         try:
@@ -286,8 +276,9 @@ class Host:
 
     # Events
 
-    def note_connection(self, peer_id: str) -> None:
+    def note_connection(self, muxed: Any) -> None:
         """A connection stands; told by the swarm."""
+        peer_id = str(muxed.peer_id)
         if peer_id not in self._known and self._open_to(peer_id):
             self._known.add(peer_id)
             self._events.put(PeerEvent(peer_id, True))

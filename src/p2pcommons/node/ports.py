@@ -74,6 +74,17 @@ class HostPort(Protocol):
         """Return the addresses others can use, each with /p2p/ID."""
         ...
 
+    def set_announced(self, key: str, addresses: Sequence[str]) -> None:
+        """Add addresses that lead here to what `addresses` returns; each caller has its own key."""
+        ...
+
+    def path_to(self, peer_id: str) -> tuple[str, str | None]:
+        """Return how a peer is reached, and over which relay.
+
+        The first is "direct", "lan", "relayed", or "none" without a connection.
+        """
+        ...
+
     def connected_peers(self) -> tuple[str, ...]:
         """Return the peers with an open connection."""
         ...
