@@ -7,26 +7,29 @@ two frames has ended; one that ends inside a frame is an error. The protocol say
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import trio
 
 from p2pcommons.errors import NetworkError, RejectedError, RejectReason
 from p2pcommons.net.library import LIBRARY_ERRORS
+from p2pcommons.net.muxer import socket_of
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 _LENGTH = struct.Struct(">I")
 _READ_BYTES = 65_536
+_VARINT_BYTES_MAX = 4
+"""Of a message's length: 256 MiB, more than any message is allowed."""
 _GOODBYE_SECONDS = 2.0
 
 
-class FrameStream:
-    """One stream to one peer. One task may read while another writes.
+class ByteStream:
+    """One stream to one peer, as bytes. One task may read while another writes.
 
     A read may be cancelled and tried again. A write that is cancelled or fails resets the stream,
-    because half a frame has gone out.
+    because half of it has gone out.
     """
 
     def __init__(self, stream: Any, peer_id: str, protocol: str, write_seconds_max: float) -> None:
@@ -38,7 +41,7 @@ class FrameStream:
         self._write_lock = trio.Lock()
         self._is_over = False
 
-    async def __aenter__(self) -> FrameStream:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -52,29 +55,19 @@ class FrameStream:
         else:
             await self.reset()
 
-    async def read_frame(self, bytes_max: int) -> bytes | None:
-        """Read the next frame; None when the stream ended before it began.
+    @property
+    def address(self) -> str:
+        """The other end of the connection that carries this stream; empty when not known."""
+        found = self._stream.muxed_conn.get_transport_addresses()
+        return str(found[0]) if found else ""
 
-        Raises:
-            RejectedError: the frame claims more than `bytes_max` bytes; the stream is reset.
-            NetworkError: the stream ended inside the frame.
-        """
-        while len(self._unread) < _LENGTH.size:
-            if not await self._fill(_READ_BYTES):
-                if self._unread:
-                    raise NetworkError("the stream ended inside a frame")
-                return None
-        (length,) = _LENGTH.unpack_from(self._unread)
-        if length > bytes_max:
-            await self.reset()
-            raise RejectedError(RejectReason.FRAME_TOO_LARGE, f"{length} of {bytes_max} bytes")
-        end = _LENGTH.size + length
-        while len(self._unread) < end:
-            if not await self._fill(max(_READ_BYTES, end - len(self._unread))):
-                raise NetworkError("the stream ended inside a frame")
-        frame = bytes(self._unread[_LENGTH.size : end])
-        del self._unread[:end]
-        return frame
+    async def read(self, bytes_max: int) -> bytes:
+        """Read some bytes; none at the end, however the stream ended."""
+        if not self._unread:
+            await self._fill(bytes_max)
+        data = bytes(self._unread[:bytes_max])
+        del self._unread[:bytes_max]
+        return data
 
     async def _fill(self, bytes_max: int) -> bool:
         if self._is_over:
@@ -86,8 +79,8 @@ class FrameStream:
         self._unread += data
         return bool(data)
 
-    async def write_frame(self, data: bytes) -> None:
-        """Write one frame.
+    async def write(self, data: bytes) -> None:
+        """Write all of `data`.
 
         Raises:
             NetworkError: the stream is closed, or the other side took too long to take it.
@@ -98,7 +91,7 @@ class FrameStream:
             done = False
             try:
                 with trio.move_on_after(self._write_seconds_max):
-                    await self._stream.write(_LENGTH.pack(len(data)) + data)
+                    await self._stream.write(data)
                     done = True
             except LIBRARY_ERRORS as error:
                 raise NetworkError(f"the stream was cut: {_reason(error)}") from error
@@ -126,6 +119,63 @@ class FrameStream:
                 await action()
             except LIBRARY_ERRORS:
                 self._is_over = True
+
+
+class FrameStream(ByteStream):
+    """One stream to one peer, as frames."""
+
+    async def read_frame(self, bytes_max: int) -> bytes | None:
+        """Read the next frame; None when the stream ended before it began.
+
+        Raises:
+            RejectedError: the frame claims more than `bytes_max` bytes; the stream is reset.
+            NetworkError: the stream ended inside the frame.
+        """
+        while len(self._unread) < _LENGTH.size:
+            if not await self._fill(_READ_BYTES):
+                if self._unread:
+                    raise NetworkError("the stream ended inside a frame")
+                return None
+        (length,) = _LENGTH.unpack_from(self._unread)
+        return await self._take(_LENGTH.size, length, bytes_max)
+
+    async def read_message(self, bytes_max: int) -> bytes | None:
+        """Read the next message as libp2p's own protocols frame them, with a varint of its length.
+
+        Raises what `read_frame` raises; a length of more than four bytes is too large.
+        """
+        length = 0
+        for place in range(_VARINT_BYTES_MAX):
+            while len(self._unread) <= place:
+                if not await self._fill(_READ_BYTES):
+                    if self._unread:
+                        raise NetworkError("the stream ended inside a message")
+                    return None
+            length |= (self._unread[place] & 0x7F) << (7 * place)
+            if self._unread[place] < 0x80:
+                return await self._take(place + 1, length, bytes_max)
+        await self.reset()
+        raise RejectedError(RejectReason.FRAME_TOO_LARGE, "a length without end")
+
+    async def _take(self, begin: int, length: int, bytes_max: int) -> bytes:
+        if length > bytes_max:
+            await self.reset()
+            raise RejectedError(RejectReason.FRAME_TOO_LARGE, f"{length} of {bytes_max} bytes")
+        end = begin + length
+        while len(self._unread) < end:
+            if not await self._fill(max(_READ_BYTES, end - len(self._unread))):
+                raise NetworkError("the stream ended inside a frame")
+        frame = bytes(self._unread[begin:end])
+        del self._unread[:end]
+        return frame
+
+    async def write_frame(self, data: bytes) -> None:
+        """Write one frame.
+
+        Raises:
+            NetworkError: the stream is closed, or the other side took too long to take it.
+        """
+        await self.write(_LENGTH.pack(len(data)) + data)
 
 
 def _reason(error: BaseException) -> str:
