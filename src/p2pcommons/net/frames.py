@@ -1,5 +1,6 @@
 """Frames on a libp2p stream: a length of four bytes, big-endian, then that many bytes.
 
+Where a protocol is that of other libp2p programs as well, the length is a varint, as theirs is.
 Close, reset and the end of the other process look alike on the wire. So a stream that ends between
 two frames has ended; one that ends inside a frame is an error. The protocol says its own goodbye.
 """
@@ -14,10 +15,13 @@ import trio
 from p2pcommons.errors import NetworkError, RejectedError, RejectReason
 from p2pcommons.net.library import LIBRARY_ERRORS
 from p2pcommons.net.muxer import socket_of
+from p2pcommons.protocol.kademlia_messages import KAD_PROTOCOL
+from p2pcommons.protocol.varints import write_varint
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+VARINT_PROTOCOLS = frozenset({KAD_PROTOCOL})
 _LENGTH = struct.Struct(">I")
 _READ_BYTES = 65_536
 _VARINT_BYTES_MAX = 4
@@ -131,6 +135,8 @@ class FrameStream(ByteStream):
             RejectedError: the frame claims more than `bytes_max` bytes; the stream is reset.
             NetworkError: the stream ended inside the frame.
         """
+        if self.protocol in VARINT_PROTOCOLS:
+            return await self.read_message(bytes_max)
         while len(self._unread) < _LENGTH.size:
             if not await self._fill(_READ_BYTES):
                 if self._unread:
@@ -175,7 +181,9 @@ class FrameStream(ByteStream):
         Raises:
             NetworkError: the stream is closed, or the other side took too long to take it.
         """
-        await self.write(_LENGTH.pack(len(data)) + data)
+        varint = self.protocol in VARINT_PROTOCOLS
+        length = write_varint(len(data)) if varint else _LENGTH.pack(len(data))
+        await self.write(length + data)
 
 
 def _reason(error: BaseException) -> str:

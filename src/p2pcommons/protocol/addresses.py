@@ -1,22 +1,41 @@
 """Multiaddresses as text, as far as invites and address books need them; no libp2p here.
 
-Only what this program dials counts: /ip4, /ip6, /dns, /dns4 or /dns6 with /tcp, and /p2p/ID.
+Only what this program dials counts: /ip4, /ip6, /dns, /dns4 or /dns6 with /tcp, behind it perhaps
+/p2p/RELAY/p2p-circuit for a way through a relay, and /p2p/ID.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import base58
 
 from p2pcommons.errors import UserError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 PORT_MAX = 65_535
 PEER_ID_PREFIX = bytes.fromhex("002408011220")
 """Identity multihash of the protobuf that holds a 32-byte Ed25519 key."""
 _PEER_ID_BYTES = 38
+CIRCUIT = "/p2p-circuit"
+"""How an address through a relay ends, before the /p2p/ID of who is met there."""
 _NAMES = ("dns", "dns4", "dns6")
+_NETWORK_BITS = {4: 24, 6: 48}
+"""What one customer of a provider usually has to itself, by the version of IP."""
+
+
+class Scope(IntEnum):
+    """From where an address means the same thing; what is less comes from farther away."""
+
+    GLOBAL = 0
+    PRIVATE = 1
+    LOOPBACK = 2
+    NOBODY = 3
 
 
 def split_peer_address(text: str) -> tuple[str, str]:
@@ -41,7 +60,69 @@ def check_peer_id(peer_id: str) -> bytes:
 
 
 def check_address(address: str) -> None:
-    """Raise UserError unless `address` is one this program can dial or listen on."""
+    """Raise UserError unless `address` is one this program can dial, through a relay or not."""
+    direct, mark, through = address.partition("/p2p/")
+    if mark:
+        relay, slash, rest = through.partition("/")
+        if slash + rest != CIRCUIT:
+            raise UserError(f"{address!r} does not end in /p2p/RELAY{CIRCUIT}")
+        check_peer_id(relay)
+    _check_direct(direct)
+
+
+def is_circuit(address: str) -> bool:
+    """Tell whether an address leads through a relay."""
+    return f"{CIRCUIT}/" in f"{address}/"
+
+
+def without_peer(address: str, peer_id: str) -> str:
+    """Return an address without the /p2p/ID of the peer that is met there."""
+    return address.removesuffix(f"/p2p/{peer_id}")
+
+
+def scope_of(address: str) -> Scope:
+    """Return from where an address can be used; of one through a relay, that of the relay."""
+    ip = _ip_of(address)
+    if ip is None:
+        return Scope.GLOBAL
+    if ip.is_multicast or ip.is_unspecified:
+        return Scope.NOBODY
+    if ip.is_loopback:
+        return Scope.LOOPBACK
+    return Scope.PRIVATE if ip.is_private or ip.is_link_local else Scope.GLOBAL
+
+
+def fitting(addresses: Iterable[str], heard_at: Iterable[str]) -> tuple[str, ...]:
+    """Return the addresses that can mean the same here as where they come from.
+
+    `heard_at` are the addresses at which their bringer is connected. An address of this machine
+    is believed of a bringer on this machine alone, one of a private network of a bringer in one.
+    """
+    reach = max((scope_of(address) for address in heard_at), default=Scope.GLOBAL)
+    return tuple(address for address in addresses if scope_of(address) <= reach)
+
+
+def network_of(address: str) -> str | None:
+    """Return what stands for the one who has an address: its network, or the name it is found by.
+
+    None for addresses that cost nothing anyway, or prove nothing: private ones and loopback.
+    """
+    ip = _ip_of(address)
+    if ip is None:
+        return address.split("/")[2] if address.count("/") > 1 else None
+    if scope_of(address) is not Scope.GLOBAL:
+        return None
+    return str(ipaddress.ip_network((ip, _NETWORK_BITS[ip.version]), strict=False))
+
+
+def _ip_of(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(address.split("/")[2])
+    except (ValueError, IndexError):
+        return None
+
+
+def _check_direct(address: str) -> None:
     parts = address.split("/")
     wrong = f"{address!r} is not an address like /ip4/192.0.2.1/tcp/4001"
     if len(parts) != 5 or parts[0] != "" or parts[3] != "tcp":

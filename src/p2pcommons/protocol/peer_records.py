@@ -10,7 +10,6 @@ highest `seq` of a peer counts; it is the second in which the record was made.
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -18,7 +17,7 @@ import base58
 
 from p2pcommons.errors import RejectedError, RejectReason, UserError
 from p2pcommons.model import codec, ed25519
-from p2pcommons.protocol.addresses import PEER_ID_PREFIX, check_address, check_peer_id
+from p2pcommons.protocol.addresses import PEER_ID_PREFIX, check_address, check_peer_id, fitting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -78,26 +77,9 @@ def decode_records(data: bytes) -> list[PeerRecord]:
 def fitting_addresses(record: PeerRecord, heard_at: Iterable[str]) -> tuple[str, ...]:
     """Return the addresses of a record that can mean the same here as where it comes from.
 
-    `heard_at` are the addresses at which its bringer is connected. An address of this machine is
-    believed of a bringer on this machine alone, one of a private network of a bringer in one.
+    `heard_at` are the addresses at which its bringer is connected.
     """
-    reach = max((_scope(address) for address in heard_at), default=_GLOBAL)
-    return tuple(address for address in record.addresses if _scope(address) <= reach)
-
-
-_GLOBAL, _PRIVATE, _LOOPBACK, _NOBODY = 0, 1, 2, 3
-
-
-def _scope(address: str) -> int:
-    try:
-        ip = ipaddress.ip_address(address.split("/")[2])
-    except ValueError:
-        return _GLOBAL
-    if ip.is_multicast or ip.is_unspecified:
-        return _NOBODY
-    if ip.is_loopback:
-        return _LOOPBACK
-    return _PRIVATE if ip.is_private or ip.is_link_local else _GLOBAL
+    return fitting(record.addresses, heard_at)
 
 
 def _read_record(item: object) -> PeerRecord:
