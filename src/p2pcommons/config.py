@@ -46,6 +46,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("network.port", 0, "TCP port, drawn once at the first start", "P2PCOMMONS_PORT"),
     Setting("network.listen", [], "listen addresses instead of all interfaces", ""),
     Setting("network.reconcile_seconds", 300, "pause between reconciliations with a peer", ""),
+    Setting("network.kilobytes_per_second", 0, "most that is moved in and out; 0: no limit", ""),
+    Setting("network.megabytes_per_day", 0, "the same for a day of this machine; 0: no limit", ""),
     Setting("strangers.megabytes", 0, "room for strangers in a commons; 0: by the disk", ""),
     Setting("strangers.contributions", 2_000_000, "what strangers may contribute in a commons", ""),
     Setting("node.keep_running", False, "leave the node running when the screen closes", ""),
@@ -55,6 +57,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
 
 _BY_NAME: Final[Mapping[str, Setting]] = {setting.name: setting for setting in SETTINGS}
 _PORT_MAX = 65_535
+_LIMITS = ("network.kilobytes_per_second", "network.megabytes_per_day")
 _KEYS = "keys."
 """Table of the settings that gives actions of the screen other keys; any name may stand in it."""
 _WORDS_FOR_TYPES: Final[Mapping[str, str]] = {
@@ -188,6 +191,8 @@ def _checked(setting: Setting, value: object, origin: str) -> object:
         raise UserError(f"{setting.name} in {origin} is {value!r}; it is one of {', '.join(Mode)}")
     if setting.name == "network.port" and not 0 <= cast("int", value) <= _PORT_MAX:
         raise UserError(f"{setting.name} in {origin} must be 0 to {_PORT_MAX}")
+    if setting.name in _LIMITS and cast("int", value) < 0:
+        raise UserError(f"{setting.name} in {origin} must be 0 (no limit) or more")
     if isinstance(value, list) and not all(
         isinstance(item, str) for item in cast("list[object]", value)
     ):

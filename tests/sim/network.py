@@ -27,6 +27,7 @@ from p2pcommons.net.dialing import DialReport
 from p2pcommons.net.events import PeerEvent, PeerEvents
 from p2pcommons.net.gossip import GossipMessage, Verdict
 from p2pcommons.net.limits import ConnectionGate, Held, HostLimits
+from p2pcommons.net.traffic import Traffic as WireTraffic
 
 from .virtual_time import Timeline
 
@@ -296,6 +297,7 @@ class SimHost:
         self.address = f"/ip4/10.0.0.{number + 1}/tcp/4001/p2p/{peer_id}"
         self.bytes_per_s = math.inf
         self.gate = ConnectionGate(HostLimits())
+        self.traffic = WireTraffic()
         self.on_wake: Callable[[], None] | None = None
         self.is_silent = False
         """Without power: nothing answers, and nobody is told."""
@@ -339,6 +341,9 @@ class SimHost:
         if connection is None or connection.dialler != self.peer_id:
             return ()
         return (connection.address,)
+
+    def round_trip_ms(self, peer_id: str) -> float | None:
+        return None
 
     def keep(self, peer_id: str) -> None:
         self.gate.kept.add(peer_id)

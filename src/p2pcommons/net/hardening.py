@@ -34,6 +34,7 @@ from p2pcommons.errors import NetworkError
 from p2pcommons.net import limits
 from p2pcommons.net.journal import catch_libraries, paced_logger
 from p2pcommons.net.muxer import GuardedStream, GuardedYamux
+from p2pcommons.net.wire import CountedSocket
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -243,6 +244,13 @@ WORKAROUNDS: tuple[Workaround, ...] = (
         _set_socket_flags,
         "SO_REUSEPORT lets a second node listen on the same port without an error, and each gets "
         "half of the connections; /ip6/:: also takes the port of /ip4/0.0.0.0.",
+    ),
+    Workaround(
+        "counted-sockets",
+        tcp,
+        "TrioTCPStream",
+        CountedSocket,
+        "Nothing counts the bytes of a connection, which a person with a slow line wants to know.",
     ),
     Workaround(
         "ipv6-remote-address",

@@ -37,6 +37,8 @@ from p2pcommons.net.notices import SwarmNotices
 from p2pcommons.net.paths import announced, path_of
 from p2pcommons.net.sleep import watch_for_sleep
 from p2pcommons.net.sockets import host_key, why_not
+from p2pcommons.net.traffic import Traffic
+from p2pcommons.net.wire import follow, forget
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -52,6 +54,7 @@ class Host:
     def __init__(self, key_seed: bytes, limits: HostLimits) -> None:
         self.limits = limits
         self.gate = ConnectionGate(limits)
+        self.traffic = Traffic()
         self.library_host, self._swarm = make_host(key_seed, limits, _expanded)
         self.peer_id: str = str(self._swarm.get_peer_id())
         self._events = PeerEvents()
@@ -108,6 +111,11 @@ class Host:
     def path_to(self, peer_id: str) -> tuple[str, str | None]:
         """How a peer is reached: "direct", "lan", "relayed" with the relay's id, or "none"."""
         return path_of(self.remote_addresses(peer_id))
+
+    def round_trip_ms(self, peer_id: str) -> float | None:
+        """How long a ping to a peer and its answer took lately; None before the first answer."""
+        measured = [each.muxed_conn.rtt() for each in self._open_to(peer_id)]
+        return min((each * 1_000 for each in measured if each > 0), default=None)
 
     def _open_to(self, peer_id: str) -> list[Any]:
         try:
@@ -240,6 +248,7 @@ class Host:
         if not self.gate.begin(handshake):
             await socket_stream.close()
             return
+        self.traffic.begin(socket_stream)
         muxed: Any = None
         try:
             with scope:
@@ -250,6 +259,7 @@ class Host:
         finally:
             self.gate.end(handshake)
             if muxed is None:
+                self.traffic.end(socket_stream)
                 await socket_stream.close()
         if muxed is not None:
             await muxed.event_closed.wait()
@@ -262,7 +272,9 @@ class Host:
         refusal = self.gate.refusal(peer_id, address, is_inbound, trio.current_time())
         if peer_id == self.peer_id:
             refusal = "that is this node"
+        follow(self.traffic, muxed)
         if refusal is not None:
+            forget(self.traffic, muxed)
             with trio.move_on_after(CLOSE_SECONDS):
                 await muxed.secured_conn.close()
             raise SwarmException(f"refused: {refusal}")
@@ -271,6 +283,7 @@ class Host:
         try:
             return await self._inner_add_conn(muxed, direction)
         except BaseException:
+            forget(self.traffic, muxed)
             self.gate.closed(id(muxed))
             raise
 
@@ -285,6 +298,7 @@ class Host:
 
     def note_disconnection(self, muxed: Any) -> None:
         """A connection is gone; told by the swarm."""
+        forget(self.traffic, muxed)
         self.gate.closed(id(muxed))
         peer_id = str(muxed.peer_id)
         if self.on_connection_lost is not None:

@@ -77,6 +77,8 @@ class GuardedYamux(Yamux):
         super().__init__(*args, **kwargs)
         self._replies = TokenBucket(limits.REPLIES_PER_SECOND, limits.REPLIES_BURST)
         self._buffered_bytes = 0
+        self.bytes_in = self.bytes_out = 0
+        """Of all frames; without what encryption adds, and of those that came only the data."""
         self._heard_at = 0.0
         self._is_probing = False
 
@@ -121,6 +123,7 @@ class GuardedYamux(Yamux):
     async def _write_frame(self, data: bytes) -> None:
         if _HEADER.unpack_from(data)[2] & _REPLY_FLAGS and not self._may_reply():
             raise ConnectionClosedError("too many frames that need an answer")
+        self.bytes_out += len(data)
         async with self._write_lock:
             # A write that is cancelled half-way leaves half a Noise message on the wire, and with
             # it the whole connection is lost. So a write once begun is finished, or it ends the
@@ -147,6 +150,7 @@ class GuardedYamux(Yamux):
 
     async def _read_data_body(self, length: int) -> bytes:
         self._heard_at = trio.current_time()
+        self.bytes_in += length
         self._buffered_bytes += length
         if self._buffered_bytes > limits.CONNECTION_BUFFER_BYTES_MAX:
             self._buffered_bytes = self.buffered_bytes() + length

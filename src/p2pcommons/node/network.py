@@ -14,6 +14,7 @@ from p2pcommons.net.lan import LanDiscovery
 from p2pcommons.node.attachments import Attachments
 from p2pcommons.node.introducing import Introducing
 from p2pcommons.node.live import Live
+from p2pcommons.node.measuring import Measuring
 from p2pcommons.node.meeting import Meeting
 from p2pcommons.node.reconciling import Reconciling
 
@@ -46,6 +47,7 @@ class Network:
         self._live: Live
         self._attachments: Attachments
         self._introducing: Introducing
+        self._measuring: Measuring
         self._tasks: trio.Nursery | None = None
 
     @asynccontextmanager
@@ -63,6 +65,7 @@ class Network:
                 self._reconciling.blame,
                 self._meeting.address_book_changed,
             )
+            self._measuring = Measuring(self._context, host)
             host.gate.on_slowed = self._slowed
             host.gate.on_excess_stream = self._excess_stream
             self._reconciling.on_shared = self._shares_something
@@ -77,6 +80,7 @@ class Network:
             nursery.start_soon(self._live.run)
             nursery.start_soon(self._attachments.run)
             nursery.start_soon(self._meeting.run)
+            nursery.start_soon(self._measuring.run)
             if self._context.mode in (Mode.LAN, Mode.OPEN):
                 nursery.start_soon(self._follow_lan)
 
@@ -84,6 +88,10 @@ class Network:
         """A session found that a peer shares a commons: note it, and ask whom it knows."""
         await self._meeting.note_shared(peer_id)
         await self._introducing.introduce(peer_id)
+
+    def measure(self) -> None:
+        """Bring the figures of the status up to date."""
+        self._measuring.measure()
 
     def addresses(self) -> list[str]:
         """Return the addresses others can use, each with /p2p/ID."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from p2pcommons.net.dialing import DialReport
     from p2pcommons.net.events import PeerEvent
     from p2pcommons.net.gossip import GossipMessage, Verdict
+    from p2pcommons.net.traffic import Traffic
 
 
 class StreamPort(Protocol):
@@ -68,6 +69,15 @@ class HostPort(Protocol):
     @property
     def gate(self) -> GatePort:
         """Who is refused."""
+        ...
+
+    @property
+    def traffic(self) -> Traffic:
+        """Bytes with whom and in all."""
+        ...
+
+    def round_trip_ms(self, peer_id: str) -> float | None:
+        """Return how long a ping and its answer took lately; None before the first answer."""
         ...
 
     def addresses(self) -> list[str]:

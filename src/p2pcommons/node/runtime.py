@@ -279,6 +279,8 @@ class Runtime:
     async def _status(self) -> dict[str, object]:
         book = await self._context.storage.read(lambda store: store.peers())
         commons = await self._context.storage.read(read_commons)
+        if self._network is not None:
+            self._network.measure()
         return status_of(
             self._context,
             peer_id=self._peer_id,

@@ -9,6 +9,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from p2pcommons.node.measuring import TrafficLog
+
 if TYPE_CHECKING:
     from p2pcommons.protocol.events import ReconcileResult
 
@@ -86,6 +88,12 @@ class PeerState:
     clock_ahead: int = 0
     """Seconds by which its clock is ahead of ours; for telling a person, nothing else."""
     exchanges: dict[bytes, Exchange] = field(default_factory=dict[bytes, Exchange])
+    bytes_in: int = 0
+    bytes_out: int = 0
+    """On the wire, since the node started."""
+    round_trip_ms: float | None = None
+    offers: dict[bytes, str] = field(default_factory=dict[bytes, str])
+    """Public commons that it offers to whoever meets it, with their titles as far as known."""
 
     def exchange(self, commons: bytes) -> Exchange:
         """Return what is known of one commons with this peer."""
@@ -103,6 +111,16 @@ class PeerState:
         self.slowed, self.slowed_until = reason, now + SLOWED_SECONDS
 
 
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Why nobody is met for a while."""
+
+    reason: str
+    """`person`: somebody asked for it; `day`: the limit of the day is reached."""
+    until: int | None = None
+    """Seconds since 1970 UTC; None: until somebody ends it."""
+
+
 class NodeState:
     """Peers by id, and what the node is doing, in words."""
 
@@ -116,6 +134,8 @@ class NodeState:
         """The same by reconciliation."""
         self.gossip_shed = 0
         """Contributions that gossip had no room for; they come by reconciliation."""
+        self.traffic = TrafficLog()
+        self.paused: Paused | None = None
         self.trouble = ""
         """The last failure of the store, in words; empty while all is well."""
 

@@ -41,7 +41,11 @@ def status_of(
         "peers": peers,
         "commons": [_commons(context, row, digest) for row, digest in commons],
         "lan": [
-            {"peer_id": lan_peer, "addresses": list(where)}
+            {
+                "peer_id": lan_peer,
+                "addresses": list(where),
+                "offers": offers_of(context, context.state.peers.get(lan_peer)),
+            }
             for lan_peer, where in sorted(context.state.lan.items())
         ],
         "next_try": next_try,
@@ -50,6 +54,10 @@ def status_of(
             "sessions": context.state.by_session,
             "shed": context.state.gossip_shed,
         },
+        "traffic": _traffic(context),
+        "paused": None
+        if context.state.paused is None
+        else {"until": context.state.paused.until, "reason": context.state.paused.reason},
         "activity": _activity(context, len(addresses)),
         "trouble": clean_line(context.state.trouble),
     }
@@ -130,6 +138,34 @@ def _peer(peer: PeerState, row: PeerRow | None, context: NodeContext) -> dict[st
         "shared": None if peer.shared is None else len(peer.shared),
         "clock_ahead": peer.clock_ahead,
         "sessions": [asdict(figures) for figures in peer.recent],
+        "bytes_in": peer.bytes_in,
+        "bytes_out": peer.bytes_out,
+        "round_trip_ms": None if peer.round_trip_ms is None else round(peer.round_trip_ms, 3),
+        "offers": offers_of(context, peer),
+    }
+
+
+def offers_of(context: NodeContext, peer: PeerState | None) -> list[dict[str, object]]:
+    """Return what a peer offers that was not joined here; a title that is not known is empty."""
+    if peer is None:
+        return []
+    return [
+        {"id": commons.hex(), "title": clean_line(title)}
+        for commons, title in peer.offers.items()
+        if commons not in context.joined
+    ]
+
+
+def _traffic(context: NodeContext) -> dict[str, object]:
+    log = context.state.traffic
+    return {
+        "bytes_in": log.came,
+        "bytes_out": log.went,
+        "day_in": log.day.came,
+        "day_out": log.day.went,
+        "per_second_max": context.config.number("network.kilobytes_per_second") * 1_000,
+        "per_day_max": context.config.number("network.megabytes_per_day") * 1_000_000,
+        "history": log.history.rows(context.now()),
     }
 
 

@@ -1,0 +1,173 @@
+"""How much this node moved: the last ten minutes, today, and with each peer.
+
+The sockets count; this looks at their sums now and then, and when somebody asks. The sums of a day
+are kept in the store, so that a restart does not forget what a day has cost so far. A day is one
+of this machine's own time zone: it ends at the midnight of the person.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+import trio
+
+if TYPE_CHECKING:
+    from p2pcommons.node.context import NodeContext
+    from p2pcommons.node.ports import HostPort
+
+BUCKET_SECONDS = 10
+BUCKETS = 60
+DAY_META = "traffic.day"
+"""Where the store keeps the sums of the day, as a JSON list: date, bytes in, bytes out."""
+SAVE_SECONDS = 60.0
+SAVE_BYTES = 256 * 1024
+"""What a killed node may forget of a day, if it did not happen within the last minute."""
+
+
+class History:
+    """Bytes in and out of the last ten minutes, in buckets of ten seconds."""
+
+    def __init__(self) -> None:
+        self._buckets: deque[list[int]] = deque(maxlen=BUCKETS)
+        self._number: int | None = None
+
+    def add(self, came: int, went: int, now_s: float) -> None:
+        """Count bytes that moved up to now; a clock that was set back changes no order."""
+        self._go_on(now_s)
+        self._buckets[-1][0] += came
+        self._buckets[-1][1] += went
+
+    def rows(self, now_s: float) -> list[list[int]]:
+        """Return (in, out) of each bucket, the oldest first and the one that fills now last."""
+        self._go_on(now_s)
+        return [list(bucket) for bucket in self._buckets]
+
+    def _go_on(self, now_s: float) -> None:
+        number = int(now_s // BUCKET_SECONDS)
+        missing = 1 if self._number is None else number - self._number
+        for _ in range(min(max(missing, 0), BUCKETS)):
+            self._buckets.append([0, 0])
+        self._number = number if self._number is None else max(number, self._number)
+
+
+class DaySums:
+    """Bytes of one day."""
+
+    def __init__(self, day: str = "", came: int = 0, went: int = 0) -> None:
+        self.day: str = day
+        self.came: int = came
+        self.went: int = went
+
+    @property
+    def total(self) -> int:
+        """Both directions."""
+        return self.came + self.went
+
+    def add(self, came: int, went: int, day: str) -> None:
+        """Count bytes of a day; a new one begins with nothing."""
+        self.turn(day)
+        self.came += came
+        self.went += went
+
+    def turn(self, day: str) -> None:
+        """Say which day it is."""
+        if day != self.day:
+            self.day, self.came, self.went = day, 0, 0
+
+    def as_text(self) -> str:
+        """Return what the store keeps."""
+        return json.dumps([self.day, self.came, self.went])
+
+    @classmethod
+    def from_text(cls, text: str | None) -> DaySums:
+        """Read what the store kept; what is not understood counts as nothing."""
+        try:
+            day, came, went = cast("list[object]", json.loads(text or ""))
+        except (ValueError, TypeError):
+            return cls()
+        if isinstance(day, str) and isinstance(came, int) and isinstance(went, int):
+            return cls(day, came, went)
+        return cls()
+
+
+class TrafficLog:
+    """What is known of the bytes of this node; only the event loop touches it."""
+
+    def __init__(self) -> None:
+        self.history = History()
+        self.day = DaySums()
+        self.came = self.went = 0
+        """Since the node started."""
+
+    def note(self, came: int, went: int, now_s: float) -> None:
+        """Take the sums since the start."""
+        more_came, more_went = max(came - self.came, 0), max(went - self.went, 0)
+        self.came, self.went = came, went
+        self.history.add(more_came, more_went, now_s)
+        self.day.add(more_came, more_went, day_of(now_s))
+
+
+class Measuring:
+    """Looks at the sums of a host."""
+
+    def __init__(self, context: NodeContext, host: HostPort) -> None:
+        self._context = context
+        self._host = host
+        self._saved = 0
+        self._saved_at = 0.0
+
+    def measure(self) -> None:
+        """Bring the figures up to date."""
+        state = self._context.state
+        state.traffic.note(*self._host.traffic.total(), self._context.now())
+        for peer in state.connected():
+            peer.bytes_in, peer.bytes_out = self._host.traffic.of(peer.peer_id)
+            peer.round_trip_ms = self._host.round_trip_ms(peer.peer_id)
+
+    async def run(self) -> None:
+        """Measure once in a bucket; keep the day's sums, at the end for certain."""
+        await self._load()
+        try:
+            while True:
+                await trio.sleep(BUCKET_SECONDS / 2)
+                self.measure()
+                await self._save_sometimes()
+        finally:
+            with trio.CancelScope(shield=True):
+                self.measure()
+                await self._save()
+
+    async def _load(self) -> None:
+        text = await self._context.attempt(lambda store: store.meta(DAY_META))
+        kept = DaySums.from_text(text)
+        day = self._context.state.traffic.day
+        if kept.day == day_of(self._context.now()):
+            day.add(kept.came, kept.went, kept.day)
+        self._saved = day.total
+
+    async def _save_sometimes(self) -> None:
+        now = trio.current_time()
+        moved = abs(self._context.state.traffic.day.total - self._saved)
+        if moved >= SAVE_BYTES and now - self._saved_at >= SAVE_SECONDS:
+            self._saved_at = now
+            await self._save()
+
+    async def _save(self) -> None:
+        day = self._context.state.traffic.day
+        if day.total != self._saved:
+            self._saved, text = day.total, day.as_text()
+            await self._context.attempt(lambda store: store.set_meta(DAY_META, text))
+
+
+def day_of(now_s: float) -> str:
+    """Return the date of a time in seconds since 1970 UTC, here."""
+    return time.strftime("%Y-%m-%d", time.localtime(now_s))
+
+
+def midnight_after(now_s: float) -> int:
+    """Return when the day of a time ends here, in seconds since 1970 UTC."""
+    at = time.localtime(now_s)
+    return int(time.mktime((at.tm_year, at.tm_mon, at.tm_mday + 1, 0, 0, 0, 0, 0, -1)))
