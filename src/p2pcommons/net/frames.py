@@ -65,6 +65,15 @@ class ByteStream:
         found = self._stream.muxed_conn.get_transport_addresses()
         return str(found[0]) if found else ""
 
+    def remote_endpoint(self) -> tuple[str, int] | None:
+        """IP and port of the other end of the TCP connection; None over a relay."""
+        stream = socket_of(getattr(self._stream.muxed_conn, "secured_conn", None))
+        try:
+            name = None if stream is None else stream.socket.getpeername()
+        except OSError:
+            return None
+        return None if name is None else (str(name[0]).removeprefix("::ffff:"), int(name[1]))
+
     async def read(self, bytes_max: int) -> bytes:
         """Read some bytes; none at the end, however the stream ended."""
         if not self._unread:

@@ -7,25 +7,20 @@ never the host.
 from __future__ import annotations
 
 import socket
-from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from p2pcommons.errors import NetworkError, RejectedError
+from p2pcommons.errors import NetworkError
 from p2pcommons.net import hardening
 from p2pcommons.net.closing import CLOSE_SECONDS, close_all, only_error
 from p2pcommons.net.dialing import DialReport, dial_all
 from p2pcommons.net.events import PeerEvent, PeerEvents
-from p2pcommons.net.frames import FrameStream
 from p2pcommons.net.interfaces import WILDCARDS, expand_wildcards, ip_of
 from p2pcommons.net.journal import paced_logger
 from p2pcommons.net.library import (
-    LIBRARY_ERRORS,
     Multiaddr,
-    MultiselectClient,
-    MultiselectCommunicator,
     RawConnection,
     SwarmException,
     background_trio_service,
@@ -34,14 +29,17 @@ from p2pcommons.net.library import (
 )
 from p2pcommons.net.limits import BufferBudget, ConnectionGate, Handshake, Held, HostLimits
 from p2pcommons.net.notices import SwarmNotices
-from p2pcommons.net.paths import announced, path_of
+from p2pcommons.net.paths import announced, is_circuit, path_of
 from p2pcommons.net.sleep import watch_for_sleep
 from p2pcommons.net.sockets import host_key, why_not
+from p2pcommons.net.streams import Streams
 from p2pcommons.net.traffic import Traffic
 from p2pcommons.net.wire import follow, forget
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+
+    from p2pcommons.net.frames import FrameStream
 
 log = paced_logger(__name__)
 
@@ -61,7 +59,7 @@ class Host:
         self.events: trio.MemoryReceiveChannel[PeerEvent] = self._events.channel
         self._known: set[str] = set()
         self._announced: dict[str, tuple[str, ...]] = {}
-        self._protocol_streams: Counter[tuple[str, str]] = Counter()
+        self._streams = Streams(self.library_host, limits, self.gate)
         self._inner_add_conn = self._swarm.add_conn
         self._swarm.gate = self.gate
         self._swarm.buffer_budget = BufferBudget()
@@ -127,64 +125,48 @@ class Host:
     # Streams
 
     def set_stream_handler(
-        self, protocol: str, handler: Callable[[FrameStream], Awaitable[None]]
+        self,
+        protocol: str,
+        handler: Callable[[FrameStream], Awaitable[None]],
+        per_peer_max: int | None = None,
     ) -> None:
-        """Serve a protocol. The stream is closed when the handler returns, reset when it raises."""
+        """Serve a protocol. The stream is closed when the handler returns, reset when it raises.
 
-        async def on_stream(stream: Any) -> None:
-            peer_id = str(stream.muxed_conn.peer_id)
-            key = (peer_id, protocol)
-            if self._protocol_streams[key] >= self.limits.protocol_streams_per_peer_max:
-                self.gate.note_excess_stream(peer_id)
-                await stream.reset()
-                return
-            self._protocol_streams[key] += 1
-            frames = FrameStream(stream, peer_id, protocol, self.limits.stream_writes_seconds_max)
-            try:
-                await _serve(frames, handler)
-            finally:
-                self._protocol_streams[key] -= 1
-                if not self._protocol_streams[key]:
-                    del self._protocol_streams[key]
+        `per_peer_max`: streams of it that one peer may have open; None: as many as of any.
+        """
+        self._streams.serve(protocol, handler, per_peer_max)
 
-        self.library_host.set_stream_handler(protocol, on_stream)
+    def remove_stream_handler(self, protocol: str) -> None:
+        """Serve a protocol no more."""
+        self._streams.stop_serving(protocol)
 
-    async def open_stream(self, peer_id: str, protocol: str) -> FrameStream:
+    async def open_stream(
+        self, peer_id: str, protocol: str, *, relayed: bool | None = None
+    ) -> FrameStream:
         """Open a stream to a connected peer.
+
+        `relayed` chooses the connection: one over a relay, none over a relay, or (None) the best.
 
         Raises:
             NetworkError: not connected, the peer does not speak the protocol, or does not answer.
         """
-        connection = self._preferred_connection(peer_id)
-        stream: Any = None
-        agreed = False
-        try:
-            with trio.move_on_after(self.limits.negotiate_seconds_max) as scope:
-                stream = await connection.new_stream()
-                await MultiselectClient().select_one_of(
-                    [protocol],  # pyright: ignore[reportArgumentType] - a str with another name
-                    MultiselectCommunicator(stream),
-                )
-                agreed = True
-        except LIBRARY_ERRORS as error:
-            raise NetworkError(f"no {protocol} stream: {str(error)[:200]}") from error
-        finally:
-            if stream is not None and not agreed:
-                with trio.move_on_after(CLOSE_SECONDS) as closing:
-                    closing.shield = True
-                    await stream.reset()
-        if scope.cancelled_caught:
-            raise NetworkError(f"no {protocol} stream: no answer in time")
-        return FrameStream(stream, peer_id, protocol, self.limits.stream_writes_seconds_max)
+        connection = self._preferred_connection(peer_id, relayed)
+        return await self._streams.open(connection, protocol)
 
-    def _preferred_connection(self, peer_id: str) -> Any:
-        """Of two connections made by both sides at once, both sides choose the same one."""
+    def _preferred_connection(self, peer_id: str, relayed: bool | None = None) -> Any:
+        """Not one over a relay, when there is another.
+
+        Of two connections made by both sides at once, both sides choose the same one.
+        """
         connections = self._open_to(peer_id)
-        if not connections:
-            raise NetworkError("not connected")
+        circuits = [each for each in connections if is_circuit(each)]
+        direct = [each for each in connections if each not in circuits]
+        usable = {None: direct or circuits, True: circuits, False: direct}[relayed]
+        if not usable:
+            raise NetworkError("not connected" if relayed is None else "not connected that way")
         ours = "outbound" if self.peer_id < peer_id else "inbound"
-        matching = [each for each in connections if str(each.direction) == ours]
-        return (matching or connections)[-1]
+        matching = [each for each in usable if str(each.direction) == ours]
+        return (matching or usable)[-1]
 
     # Connections
 
@@ -379,19 +361,6 @@ async def open_host(
                     await host.close()
     except BaseExceptionGroup as group:
         raise only_error(group) from None
-
-
-async def _serve(frames: FrameStream, handler: Callable[[FrameStream], Awaitable[None]]) -> None:
-    served = False
-    try:
-        await handler(frames)
-        served = True
-    except (RejectedError, NetworkError) as error:
-        log.info("%s stream of %s ended: %s", frames.protocol, frames.peer_id, error)
-    except Exception:
-        log.exception("%s stream of %s failed", frames.protocol, frames.peer_id)
-    finally:
-        await (frames.close() if served else frames.reset())
 
 
 def _expanded(addresses: list[Multiaddr]) -> list[Multiaddr]:

@@ -28,6 +28,11 @@ def relay_of(address: str) -> str | None:
     return head.rpartition("/p2p/")[2] if mark else None
 
 
+def is_circuit(connection: Any) -> bool:
+    """Whether a connection of the library's runs over a relay."""
+    return any(CIRCUIT in str(each) for each in connection.get_transport_addresses())
+
+
 def announced(address: str, peer_id: str) -> str:
     """An address as others get it: with the name of the peer it leads to at its end."""
     end = f"/p2p/{peer_id}"
