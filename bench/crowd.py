@@ -102,18 +102,25 @@ def gather(
     settings: Mapping[str, Mapping[str, object]],
     title: str,
 ) -> str:
-    """Start all nodes; each joins by invites of those it knows. Returns the commons' id."""
+    """Start all nodes; each joins by invites of those it knows. Returns the commons' id.
+
+    Raises ValueError when somebody knows no member: only members can invite.
+    """
     for number, home in enumerate(nodes):
         home.configure(settings)
         home.run("init", "--name", f"node{number}")
     commons = new_commons(nodes[0], title)
     start_all(nodes, addresses)
-    # Only a member can invite: along the circle first, then the rest in any order.
-    for place in range(len(nodes) - 1):
-        join(nodes[place + 1], nodes[place], commons)
-    for place, other in knows:
-        if place != other:
+    members = {0}
+    waiting = [pair for pair in knows if pair[0] != pair[1]]
+    while waiting:
+        able = [(place, other) for place, other in waiting if other in members]
+        for place, other in able:
             join(nodes[place], nodes[other], commons)
+            members.add(place)
+        waiting = [pair for pair in waiting if pair not in able]
+        if not able:
+            raise ValueError(f"nobody who is in knows {waiting}")
     return commons
 
 

@@ -3,7 +3,7 @@
     python bench/soak.py OUT [--minutes 60] [--nodes 8] [--rate 5] [--connects 1000]
         [--plot docs/images/soak.png]
 
-Eight nodes on loopback, each connected with six, and `--rate` contributions a second in all, by
+Eight nodes on loopback, each connected with five, and `--rate` contributions a second in all, by
 eight authors in turn. Periodic reconciliation runs every 25 seconds instead of every 300, so an
 hour holds as many sessions as twelve; everything else keeps its own time. Six times in the run
 one node is stopped and started again, by turns with SIGTERM and SIGKILL, and every few seconds a
