@@ -190,9 +190,14 @@ class FrameStream(ByteStream):
         Raises:
             NetworkError: the stream is closed, or the other side took too long to take it.
         """
-        varint = self.protocol in VARINT_PROTOCOLS
-        length = write_varint(len(data)) if varint else _LENGTH.pack(len(data))
-        await self.write(length + data)
+        if self.protocol in VARINT_PROTOCOLS:
+            await self.write_message(data)
+        else:
+            await self.write(_LENGTH.pack(len(data)) + data)
+
+    async def write_message(self, data: bytes) -> None:
+        """Write one message with a varint of its length. Raises NetworkError."""
+        await self.write(write_varint(len(data)) + data)
 
 
 def _reason(error: BaseException) -> str:
