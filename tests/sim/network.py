@@ -299,6 +299,7 @@ class SimHost:
         self.gate = ConnectionGate(HostLimits())
         self.traffic = WireTraffic()
         self.on_wake: Callable[[], None] | None = None
+        self.on_addresses_changed: Callable[[], None] | None = None
         self.is_silent = False
         """Without power: nothing answers, and nobody is told."""
         self.is_up = True

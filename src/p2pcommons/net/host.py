@@ -17,6 +17,7 @@ from p2pcommons.net import hardening
 from p2pcommons.net.closing import CLOSE_SECONDS, close_all, only_error
 from p2pcommons.net.dialing import DialReport, dial_all
 from p2pcommons.net.events import PeerEvent, PeerEvents
+from p2pcommons.net.interface_changes import watch_interfaces
 from p2pcommons.net.interfaces import WILDCARDS, expand_wildcards, ip_of
 from p2pcommons.net.journal import paced_logger
 from p2pcommons.net.library import (
@@ -68,6 +69,7 @@ class Host:
         self._swarm.register_notifee(SwarmNotices(self.note_connection, self.note_disconnection))
         self.on_connection_lost: Callable[[str], None] | None = None
         self.on_wake: Callable[[], None] | None = None
+        self.on_addresses_changed: Callable[[], None] | None = None
 
     # Who we are and whom we know
 
@@ -297,9 +299,15 @@ class Host:
         async with trio.open_nursery() as tasks:
             tasks.start_soon(self._events.pump)
             tasks.start_soon(watch_for_sleep, self.probe)
+            tasks.start_soon(watch_interfaces, self._addresses_changed)
+
+    async def _addresses_changed(self) -> None:
+        if self.on_addresses_changed is not None:
+            self.on_addresses_changed()
+        await self.probe()
 
     async def probe(self) -> None:
-        """After a sleep: ping every peer; connections that do not answer soon are given up."""
+        """After a sleep, or on another network: ping all, give up those that do not answer soon."""
         if self.on_wake is not None:
             self.on_wake()
         tasks: Any

@@ -6,6 +6,8 @@ libp2p advertises `/ip4/0.0.0.0/...` literally: in Identify, in mDNS, in signed 
 from __future__ import annotations
 
 import ipaddress
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ifaddr
@@ -14,19 +16,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 WILDCARDS = {"0.0.0.0": 4, "::": 6}  # noqa: S104 - recognised here, never bound
+_IPV6_TABLE = Path("/proc/net/if_inet6")
+_NOT_IN_USE = 0x40 | 0x20 | 0x08
+"""Tentative, deprecated, found to be a double: linux/if_addr.h."""
 
 
 def local_ips() -> tuple[str, ...]:
-    """All IP addresses of this machine, loopback last, without link-local IPv6 (needs a zone)."""
+    """All IP addresses of this machine that are in use, loopback last.
+
+    Without link-local IPv6: such an address means something together with a zone only, and the
+    zone is the reader's own, so it cannot be told to anybody.
+    """
     found: list[str] = []
+    idle = idle_ipv6(_IPV6_TABLE) if sys.platform == "linux" else frozenset[str]()
     for adapter in ifaddr.get_adapters():
         for each in adapter.ips:
             text = each.ip if isinstance(each.ip, str) else each.ip[0]
             address = ipaddress.ip_address(text)
-            if address.version == 6 and address.is_link_local:
+            if address.version == 6 and (address.is_link_local or str(address) in idle):
                 continue
             found.append(text)
     return tuple(sorted(dict.fromkeys(found), key=_rank))
+
+
+def idle_ipv6(table: Path) -> frozenset[str]:
+    """IPv6 addresses that Linux still checks for doubles, or that are about to go."""
+    try:
+        lines = table.read_text().splitlines()
+    except OSError:
+        return frozenset()
+    rows = (line.split() for line in lines)
+    return frozenset(
+        str(ipaddress.IPv6Address(bytes.fromhex(row[0])))
+        for row in rows
+        if len(row) > 4 and int(row[4], 16) & _NOT_IN_USE
+    )
 
 
 def _rank(ip: str) -> tuple[bool, bool, str]:

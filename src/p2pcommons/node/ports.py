@@ -64,7 +64,9 @@ class HostPort(Protocol):
     peer_id: str
     events: trio.MemoryReceiveChannel[PeerEvent]
     on_wake: Callable[[], None] | None
-    """Called when the machine has slept, or somebody has set its clock."""
+    """Called when the machine has slept, or somebody has set its clock, or its network changed."""
+    on_addresses_changed: Callable[[], None] | None
+    """Called when this machine got or lost an address or a link; `on_wake` follows."""
 
     @property
     def gate(self) -> GatePort:

@@ -1,0 +1,145 @@
+"""Tells when this machine got or lost an address, or a cable or a Wi-Fi.
+
+On Linux the kernel says so at once, on a netlink socket; elsewhere the addresses are looked at
+every few seconds.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+import sys
+from typing import TYPE_CHECKING
+
+import trio
+
+from p2pcommons.net.interfaces import local_ips
+from p2pcommons.net.journal import paced_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+log = paced_logger(__name__)
+
+LOOK_SECONDS = 5.0
+"""Between two looks where nobody tells."""
+SETTLE_SECONDS = 0.3
+"""Addresses come and go in groups; told once, when it is quiet for so long."""
+SETTLE_SECONDS_MAX = 2.0
+"""Told at the latest after this time, however much goes on."""
+_NOTICE_BYTES_MAX = 65_536
+
+# linux/rtnetlink.h and linux/if.h
+_NETLINK_ROUTE = 0
+_GROUPS = 0x1 | 0x10 | 0x100  # links, IPv4 addresses, IPv6 addresses
+_MESSAGE_HEADER = struct.Struct("=IHHII")
+_LINK_HEADER = struct.Struct("=BxHiII")
+_NEW_LINK, _DELETED_LINK = 16, 17
+_RUNNING = 0x40
+
+Picture = tuple[str, ...]
+
+
+async def watch_interfaces(
+    changed: Callable[[], Awaitable[None]], look: Callable[[], Picture] = local_ips
+) -> None:
+    """Call `changed` whenever addresses or links have changed, for ever."""
+    notices = open_notices()
+    if notices is None:
+        await _look_again_and_again(changed, look)
+        return
+    with notices:
+        await _follow(notices, changed, look)
+
+
+def open_notices() -> trio.socket.SocketType | None:
+    """Return a socket on which the kernel tells what changes; None where there is none."""
+    if sys.platform != "linux":
+        return None
+    try:
+        kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_ROUTE)
+    except OSError as error:
+        log.info("the kernel does not tell about interfaces: %s", error)
+        return None
+    try:
+        kernel.bind((0, _GROUPS))
+    except OSError as error:
+        kernel.close()
+        log.info("the kernel does not tell about interfaces: %s", error)
+        return None
+    return trio.socket.from_stdlib_socket(kernel)
+
+
+async def _follow(
+    notices: trio.socket.SocketType,
+    changed: Callable[[], Awaitable[None]],
+    look: Callable[[], Picture],
+) -> None:
+    links = Links()
+    seen = look()
+    while True:
+        link_changed = await _next(notices, links)
+        with trio.move_on_after(SETTLE_SECONDS_MAX):
+            quiet = False
+            while not quiet:
+                with trio.move_on_after(SETTLE_SECONDS) as pause:
+                    link_changed |= await _next(notices, links)
+                quiet = pause.cancelled_caught
+        now = look()
+        if now != seen or link_changed:
+            seen = now
+            await changed()
+
+
+async def _next(notices: trio.socket.SocketType, links: Links) -> bool:
+    try:
+        data = await notices.recv(_NOTICE_BYTES_MAX)
+    except OSError as error:
+        if error.errno != errno.ENOBUFS:
+            raise
+        return True  # more was told than we could read
+    return links.take(data)
+
+
+class Links:
+    """Which links carry something, as far as the kernel has told."""
+
+    def __init__(self) -> None:
+        self._running: dict[int, bool] = {}
+
+    def take(self, data: bytes) -> bool:
+        """Read one datagram of the kernel; return whether a link went up, down or away.
+
+        A Wi-Fi link is told about again and again with other details; those do not count, and the
+        first word about a link counts as no change when it is up: its addresses will tell.
+        """
+        changed = False
+        position = 0
+        while position + _MESSAGE_HEADER.size <= len(data):
+            size, kind, _, _, _ = _MESSAGE_HEADER.unpack_from(data, position)
+            if size < _MESSAGE_HEADER.size or position + size > len(data):
+                break
+            begin = position + _MESSAGE_HEADER.size
+            if kind in (_NEW_LINK, _DELETED_LINK) and size >= begin - position + _LINK_HEADER.size:
+                _, _, index, flags, _ = _LINK_HEADER.unpack_from(data, begin)
+                changed |= self._note(index, kind == _NEW_LINK and bool(flags & _RUNNING))
+            position += (size + 3) & ~3
+        return changed
+
+    def _note(self, index: int, running: bool) -> bool:
+        before = self._running.get(index, True)
+        self._running[index] = running
+        return running != before
+
+
+async def _look_again_and_again(
+    changed: Callable[[], Awaitable[None]], look: Callable[[], Picture]
+) -> None:
+    seen = look()
+    while True:
+        await trio.sleep(LOOK_SECONDS)
+        now = look()
+        if now != seen:
+            seen = now
+            await changed()

@@ -1,0 +1,95 @@
+"""Noticing that the network of this machine has changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from p2pcommons.net import interface_changes
+from p2pcommons.net.interface_changes import Links, watch_interfaces
+from p2pcommons.net.interfaces import idle_ipv6
+
+UP, DOWN = 0x1 | 0x40, 0x1
+
+
+def link(index: int, flags: int, kind: int = 16) -> bytes:
+    body = struct.pack("=BxHiII", 0, 1, index, flags, 0) + b"\x08\x00\x04\x00abcd"
+    return struct.pack("=IHHII", 16 + len(body), kind, 0, 0, 0) + body
+
+
+def test_cable_that_is_pulled_and_put_back_is_told() -> None:
+    links = Links()
+    assert not links.take(link(2, UP))
+    assert links.take(link(2, DOWN))
+    assert links.take(link(2, UP))
+    assert links.take(link(2, UP, kind=17))
+
+
+def test_wifi_that_tells_the_same_again_and_again_is_no_change() -> None:
+    links = Links()
+    links.take(link(3, UP))
+    assert not links.take(link(3, UP) + link(3, UP))
+    assert not links.take(link(3, UP, kind=20))
+
+
+@pytest.mark.parametrize("size", range(40))
+def test_notice_cut_short_is_passed_over(size: int) -> None:
+    Links().take(link(2, DOWN)[:size])
+    Links().take(b"\x00" * size)
+
+
+def test_address_that_is_still_checked_for_doubles_is_not_used(tmp_path: Path) -> None:
+    table = tmp_path / "if_inet6"
+    table.write_text(
+        "fd000000000000000000000000000001 02 40 00 80     eth0\n"
+        "fd000000000000000000000000000002 02 40 00 c0     eth0\n"
+        "fd000000000000000000000000000003 02 40 00 20     eth0\n"
+    )
+    assert idle_ipv6(table) == {"fd00::2", "fd00::3"}
+    assert idle_ipv6(tmp_path / "none") == frozenset()
+
+
+@pytest.mark.trio
+async def test_without_a_kernel_that_tells_the_addresses_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interface_changes, "open_notices", lambda: None)
+    monkeypatch.setattr(interface_changes, "LOOK_SECONDS", 0.01)
+    pictures = iter([("10.0.0.1",), ("10.0.0.1",), ("10.0.0.2",)])
+    told = trio.Event()
+
+    async def changed() -> None:
+        told.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch_interfaces, changed, lambda: next(pictures, ("10.0.0.2",)))
+        with trio.fail_after(5):
+            await told.wait()
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("unshare"),
+    reason="needs root on Linux for a network namespace",
+)
+def test_addresses_and_cables_that_come_and_go_are_told() -> None:
+    root = Path(__file__).parents[2]
+    script = Path(__file__).with_name("interface_namespace.py")
+    done = subprocess.run(
+        ["unshare", "-n", sys.executable, str(script), str(root / "src")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if "unshare failed" in done.stderr or "not permitted" in done.stderr:
+        pytest.skip("namespaces are not permitted here")
+    assert done.stdout.endswith("ok\n"), done.stdout + done.stderr
+    assert done.stderr == ""
