@@ -7,6 +7,7 @@ look at the SVG files before committing them.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,12 @@ from p2pcommons.tui.node_status import (
     CommonsStatus,
     NodeStatus,
     PairStatus,
+    Pause,
     PeerStatus,
+    Reachability,
+    RelayStatus,
+    SessionStatus,
+    Traffic,
 )
 from tests.tui.homes import NARROW, NOW, OVEN, WIDE, press, running, settled, write
 
@@ -32,6 +38,10 @@ if TYPE_CHECKING:
 
 SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["120x36", "80x24"])
 RUI = "12D3KooWJ9mZ7XeHnUq3Rui"
+INES = "12D3KooWJ9mZ7XeHnUqInes"
+TOMAS = "12D3KooWJ9mZ7XeHnUqTom1"
+MAR = "12D3KooWJ9mZ7XeHnUq0Mar"
+RELAY = "12D3KooWRelay00000abc123"
 
 
 @pytest.fixture
@@ -61,6 +71,11 @@ def peer(*, connected: bool) -> PeerStatus:
         last_seen=NOW - 7_200,
         next_try=0 if connected else NOW + 12,
         tried=tried,
+        path="lan" if connected else "",
+        round_trip_ms=2.3 if connected else -1.0,
+        bytes_in=1_234_567 if connected else 0,
+        bytes_out=340_000 if connected else 0,
+        sessions=(SessionStatus("orderly", 140, 3, 12, 4_000, 90_000),) if connected else (),
     )
 
 
@@ -74,6 +89,41 @@ def node(commons: str, *, connected: bool, have: int = 0, of: int = 0) -> NodeSt
         started_at=NOW - 10_800,
         peers=(peer(connected=connected),),
         commons=(CommonsStatus(commons, "Garden Lisboa", 14, (pair,)),) if connected else (),
+        reachability=Reachability("lan", "LAN only", "none"),
+        traffic=Traffic(1_300_000, 400_000, 12_000_000, 3_000_000),
+    )
+
+
+def crowded(commons: str) -> NodeStatus:
+    """Everything at once: a relay, limits, peers in every state."""
+    plain = node(commons, connected=True)
+    others = (
+        PeerStatus(
+            INES,
+            connected=True,
+            source="dht",
+            path="relayed",
+            relay=RELAY,
+            round_trip_ms=141,
+            bytes_in=45_000,
+            bytes_out=3_400,
+        ),
+        PeerStatus(
+            TOMAS, connected=True, path="direct", round_trip_ms=1_240, shared=0, slowed="asks a lot"
+        ),
+        PeerStatus(
+            MAR, connected=False, blocked_until=NOW + 540, reason="bad signature", bytes_in=88_000
+        ),
+    )
+    pairs = (*plain.commons[0].pairs, PairStatus(INES, equal=False, at=NOW, have=312, of=1_840))
+    history = tuple((each * 7_919 % 50_000, each * 104_729 % 9_000) for each in range(60))
+    return replace(
+        plain,
+        peers=(*plain.peers, *others),
+        commons=(CommonsStatus(commons, "Garden Lisboa", 14, pairs),),
+        reachability=Reachability("relayed", "behind NAT, relayed by …abc123", "none"),
+        relay=RelayStatus(True, 2, 1, 3_100_000, 4),
+        traffic=Traffic(1_300_000, 400_000, 12_000_000, 3_000_000, 200_000, 500_000_000, history),
     )
 
 
@@ -192,6 +242,11 @@ async def test_the_network(
         assert await picture(pilot) == screens(name="network-receiving")
         await tell(pilot, node(commons, connected=True))
         assert await picture(pilot) == screens(name="network-equal")
+        await tell(pilot, crowded(commons))
+        assert await picture(pilot) == screens(name="network-crowded")
+        await tell(pilot, replace(node(commons, connected=False), paused=Pause(NOW + 3_600)))
+        assert await picture(pilot) == screens(name="network-paused")
+        await tell(pilot, node(commons, connected=True))
         await press(pilot, "m")
         assert await picture(pilot) == screens(name="mode")
         await press(pilot, "escape", "enter")

@@ -1,6 +1,11 @@
-"""Four words for a fingerprint: two people see across a table whether they hold the same."""
+"""Four words for a fingerprint: two people see across a table whether they hold the same.
+
+And for a node, so that two people can tell each other which one they mean.
+"""
 
 from __future__ import annotations
+
+import hashlib
 
 from p2pcommons.model.keys import wordlist
 
@@ -19,3 +24,11 @@ def four_words(fingerprint: bytes) -> tuple[str, ...]:
     return tuple(
         words[(number >> (_BITS_PER_WORD * position)) & mask] for position in reversed(range(WORDS))
     )
+
+
+def key_words(peer_id: str) -> tuple[str, ...]:
+    """Return the four key words of the node with this peer id, from the SHA-256 of the id's text.
+
+    For lists the first two are enough to tell nodes apart; whoever compares says all four.
+    """
+    return four_words(hashlib.sha256(peer_id.encode()).digest())

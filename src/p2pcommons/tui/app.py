@@ -94,7 +94,7 @@ class CommonsApp(App[int]):
             show=False,
             priority=True,
         ),
-        Binding("ctrl+q", "quit", "Quit", id="app.quit", show=False),
+        Binding("ctrl+q", "quit", "Quit", id="app.quit"),
     ]
 
     def __init__(
@@ -210,11 +210,12 @@ class CommonsApp(App[int]):
     @command("ask-node")
     async def _ask_node(self) -> None:
         try:
-            reply = await self.context.desk.node.run(lambda _: self._keeper.status())
+            # Read in the lane: a node with hundreds of peers says a great deal every second.
+            status = await self.context.desk.node.run(lambda _: read_status(self._keeper.status()))
         except P2PCommonsError as error:
             self.log(f"node status: {error}")
             return
-        self.tell(self.context.news.overview, read_status(reply))
+        self.tell(self.context.news.overview, status)
 
     def tell(self, overview: Overview, status: NodeStatus) -> None:
         """Keep the news and pass on what changed."""

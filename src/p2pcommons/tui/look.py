@@ -126,7 +126,11 @@ class Glyphs:
     ellipsis: str = "…"
     arrow: str = "→"
     reading: Marks = FULL_MARKS
+    ramp: str = "▁▂▃▄▅▆▇█"
+    """From nothing to the most, for small plots."""
 
 
 FULL = Glyphs()
-ASCII = Glyphs(">", "v", ">", "*", "o", ".", "-", "-", "|", "=", "!", "~", ">", PLAIN_MARKS)
+ASCII = Glyphs(
+    ">", "v", ">", "*", "o", ".", "-", "-", "|", "=", "!", "~", ">", PLAIN_MARKS, "_.:-=+*#"
+)

@@ -4,94 +4,158 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from p2pcommons.model.glance import key_words
 from p2pcommons.replica import size_said
 from p2pcommons.tui import wording
-from p2pcommons.tui.standing import MODE_WORDS, pair_words, peer_words, what_to_do
+from p2pcommons.tui.peer_lines import short_peer, words_of
+from p2pcommons.tui.standing import MODE_WORDS, pair_words, what_to_do
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from p2pcommons.tui.node_status import CommonsStatus, NodeStatus, PeerStatus
+    from p2pcommons.tui.node_status import CommonsStatus, NodeStatus, Offer, Pause, Traffic
     from p2pcommons.tui.records import CommonsLine, Overview
 
-ADDRESSES_SHOWN_MAX = 3
+ADDRESSES_SHOWN_MAX = 1
 TRIED_SHOWN_MAX = 4
-SHORT_PEER_CHARS = 6
+OFFERERS_NAMED_MAX = 2
+PAIRS_SHOWN_MAX = 3
+NOT_KNOWN = "not known yet"
 
 
-def short_peer(peer_id: str) -> str:
-    """The end of a peer id, which is what differs between peers."""
-    return f"…{peer_id[-SHORT_PEER_CHARS:]}"
-
-
-def node_lines(status: NodeStatus, mode: str, trouble: str, now: int) -> list[str]:
-    """This node: mode, id, since when, where it listens, what it does."""
-    lines = [MODE_WORDS.get(status.mode or mode, mode)]
-    if trouble or status.trouble:
-        lines.append(trouble or status.trouble)
+def node_lines(
+    status: NodeStatus, mode: str, trouble: str, now: int, *, wide: bool = True
+) -> list[tuple[str, str]]:
+    """This node as (words, look): its key words, whether it is reached, its mode and limits."""
+    mode_words = MODE_WORDS.get(status.mode or mode, mode)
+    wrong = [(said, "wrong") for said in [trouble or status.trouble] if said]
     if not status.running:
-        lines.append("not running")
-        return lines
-    since = wording.ago(status.started_at, now) if status.started_at else ""
-    lines.append(f"peer {short_peer(status.peer_id)}, started {since}")
-    lines += [f"listens at {address}" for address in _without_id(status)[:ADDRESSES_SHOWN_MAX]]
-    if status.activity:
-        lines.append(status.activity)
+        return [*wrong, ("not running", "plain"), (mode_words, "plain")]
+    paused = [(f"{paused_words(status.paused, now)}; P resumes", "wrong")] if status.paused else []
+    words = " ".join(key_words(status.peer_id))
+    since = f", started {wording.ago(status.started_at, now)}" if status.started_at else ""
+    name = (f"{words} {short_peer(status.peer_id)}{since}", "title")
+    reach = (reach_words(status), "")
+    if not wide:
+        return [*wrong, *paused, name, reach]
+    lines = [*wrong, *paused, name, reach, (mode_words, "plain")]
+    where = [address.split("/p2p/")[0] for address in status.addresses]
+    more = (
+        f" and {len(where) - ADDRESSES_SHOWN_MAX} more" if len(where) > ADDRESSES_SHOWN_MAX else ""
+    )
+    if where:
+        shown = ", ".join(where[:ADDRESSES_SHOWN_MAX])
+        lines.append((f"listens at {shown}{more}", "plain"))
+    lines += [(said, "plain") for said in (relay_words(status), finding_words(status)) if said]
     return lines
 
 
-def commons_lines(overview: Overview, status: NodeStatus, now: int) -> list[tuple[str, str]]:
-    """Each commons: how much is here, its four words, how it stands with each connected peer.
+def reach_words(status: NodeStatus) -> str:
+    """Whether others can reach this node, and at which address from outside."""
+    reach = status.reachability
+    words = reach.words or "whether others reach this node is not known yet"
+    if reach.words == NOT_KNOWN:
+        words = "whether others reach this node is not known yet"
+    if reach.upnp == "mapped":
+        words += ", the router opened a port"
+    if reach.public:
+        words += f", at {reach.public[0].split('/p2p/')[0]}"
+    return words
 
-    Lines as (words, look); looks are title, plain, words, good and gap.
+
+def paused_words(paused: Pause, now: int) -> str:
+    """That the node is paused, why, and until when."""
+    said = "paused: the bytes of today are used up" if paused.reason == "day" else "paused"
+    if paused.until:
+        return f"{said}, goes on {wording.wait(paused.until - now)}"
+    return said
+
+
+def relay_words(status: NodeStatus) -> str:
+    """What this node carries for others; empty while it relays for nobody."""
+    relay = status.relay
+    if not relay.serving:
+        return ""
+    waiting, circuits = wording.count(relay.reservations, "peer"), relay.circuits
+    said = f"relays for {waiting}, {wording.count(circuits, 'circuit')} now"
+    if relay.carried:
+        said += f", {size_said(relay.carried)} carried"
+    return said + (f", {relay.refused:,} refused" if relay.refused else "")
+
+
+def finding_words(status: NodeStatus) -> str:
+    """What looking in the wider network came to; empty while nothing was looked for."""
+    finding = status.finding
+    if finding is None or not (finding.dht_peers or finding.looked_up):
+        return ""
+    others = wording.count(finding.dht_peers, "node")
+    return f"looks through {others}: {finding.looked_up:,} looked up, {finding.found:,} found"
+
+
+def traffic_words(traffic: Traffic | None) -> str:
+    """Bytes of today and the limits in force."""
+    if traffic is None:
+        return ""
+    today = f"today {size_said(traffic.day_in)} in, {size_said(traffic.day_out)} out"
+    limits: list[str] = []
+    if traffic.per_day_max:
+        limits.append(f"{size_said(traffic.per_day_max)} a day")
+    if traffic.per_second_max:
+        limits.append(f"{size_said(traffic.per_second_max)}/s")
+    return f"{today}; at most {wording.listed(limits)}" if limits else f"{today}; no limit"
+
+
+def offer_rows(status: NodeStatus, overview: Overview) -> list[tuple[Offer, str]]:
+    """Public commons that peers offer and that are not joined, each with who offers it."""
+    joined = {line.commons.hex() for line in overview.commons}
+    who: dict[str, list[str]] = {}
+    offers: dict[str, Offer] = {}
+    told = [(peer.peer_id, peer.offers) for peer in (*status.lan, *status.peers)]
+    for peer_id, offered in told:
+        for offer in offered:
+            if offer.commons in joined:
+                continue
+            offers.setdefault(offer.commons, offer)
+            if peer_id not in who.setdefault(offer.commons, []):
+                who[offer.commons].append(peer_id)
+    return [(offer, _offered_by(who[commons])) for commons, offer in offers.items()]
+
+
+def nearby_words(status: NodeStatus, *, offered: bool) -> str:
+    """What to say about this network where no commons of it can be joined."""
+    if offered or not status.running:
+        return ""
+    seen = len(status.lan)
+    if not seen:
+        return "" if status.mode in {"friends", "off"} else "nobody seen on this network"
+    return f"{wording.count(seen, 'node')} on this network; nothing offered that you have not"
+
+
+def commons_lines(
+    overview: Overview, status: NodeStatus, now: int, *, wide: bool = True
+) -> list[tuple[str, str]]:
+    """Each commons: how much is here, its four words, how it stands with the connected peers.
+
+    Lines as (words, look); looks are those of the screens' styled lines. Narrow ones take two
+    lines each, wide ones one for each thing said.
     """
     standing = {commons.commons: commons for commons in status.commons}
     connected = {peer.peer_id for peer in status.connected}
     lines: list[tuple[str, str]] = []
     for line in overview.commons:
-        lines.append((line.title, "title"))
-        lines.append((_amount(line), "plain"))
-        if line.words:
-            lines.append((" ".join(line.words), "words"))
-        lines += _pairs(standing.get(line.commons.hex()), connected, now)
-        lines.append(("", "gap"))
-    return lines[:-1]
-
-
-def peer_rows(status: NodeStatus, now: int) -> list[tuple[PeerStatus, str, str]]:
-    """Peers in the order of interest with their words and look; connected ones first."""
-    ordered = sorted(status.peers, key=lambda peer: (not peer.connected, -peer.last_seen))
-    return [(peer, _row_words(peer, status, now), _look(peer, now)) for peer in ordered]
-
-
-def peer_name(peer: PeerStatus) -> str:
-    """How a peer is called in the list, with how it became known."""
-    came = {
-        "invite": "by invite",
-        "manual": "added by hand",
-        "lan": "on this network",
-        "connected": "came here",
-        "inbound": "came here",
-    }
-    return f"{short_peer(peer.peer_id)}  {came.get(peer.source, peer.source)}".rstrip()
-
-
-def peer_lines(peer: PeerStatus, status: NodeStatus, now: int) -> list[str]:
-    """Everything about one peer."""
-    lines = [peer.peer_id, peer_words(peer, now)]
-    if peer.clock_ahead:
-        lines.append(f"its clock differs from yours by {peer.clock_ahead} s")
-    if peer.last_success:
-        lines.append(f"last connected {wording.ago(peer.last_success, now)}")
-    lines += [
-        f"{commons.title}: {pair_words(pair, now)}"
-        for commons in status.commons
-        for pair in commons.pairs
-        if pair.peer_id == peer.peer_id
-    ]
-    lines += [f"address {address}" for address in peer.addresses]
-    lines += [f"tried {attempt.address}: {attempt.error}" for attempt in peer.tried]
-    return lines
+        pairs = _pairs(standing.get(line.commons.hex()), connected, now)
+        if wide:
+            lines.append((line.title, "title"))
+            lines.append((_amount(line), "plain"))
+            if line.words:
+                lines.append((" ".join(line.words), "words"))
+            lines += [*pairs, ("", "gap")]
+        else:
+            lines.append((f"{line.title}: {_amount(line)}", ""))
+            lines.append(
+                ("  " + ", ".join([" ".join(line.words), *(said for said, _ in pairs)]), "plain")
+            )
+    return lines[:-1] if wide else lines
 
 
 def advice_lines(status: NodeStatus, mode: str, now: int, overview: Overview) -> list[str]:
@@ -134,38 +198,25 @@ def _amount(line: CommonsLine) -> str:
 
 
 def _pairs(known: CommonsStatus | None, connected: set[str], now: int) -> list[tuple[str, str]]:
-    if known is None:
-        return []
-    return [
-        (
-            f"{pair_words(pair, now)} with {short_peer(pair.peer_id)}",
-            "good" if pair.equal else "plain",
-        )
-        for pair in known.pairs
-        if pair.peer_id in connected
+    pairs = [pair for pair in known.pairs if pair.peer_id in connected] if known else []
+    equal = [pair for pair in pairs if pair.equal]
+    if equal and len(equal) == len(pairs):
+        with_whom = short_peer(equal[0].peer_id) if len(equal) == 1 else f"{len(equal)} peers"
+        latest = max(pair.at for pair in equal)
+        return [(f"equal with {with_whom} {wording.ago(latest, now)}", "good")]
+    lines = [(f"equal with {wording.count(len(equal), 'peer')}", "good")] if equal else []
+    others = [pair for pair in pairs if not pair.equal]
+    lines += [
+        (f"{pair_words(pair, now)} with {short_peer(pair.peer_id)}", "plain")
+        for pair in others[:PAIRS_SHOWN_MAX]
     ]
+    more = len(others) - PAIRS_SHOWN_MAX
+    return [*lines, (f"and {more} more that differ", "plain")] if more > 0 else lines
 
 
-def _row_words(peer: PeerStatus, status: NodeStatus, now: int) -> str:
-    if not peer.connected:
-        return peer_words(peer, now)
-    pairs = [pair for commons in status.commons for pair in commons.pairs]
-    own = [pair for pair in pairs if pair.peer_id == peer.peer_id]
-    if not own:
-        return "connected"
-    if all(pair.equal for pair in own):
-        return pair_words(max(own, key=lambda pair: pair.at), now)
-    return pair_words(next(pair for pair in own if not pair.equal), now)
-
-
-def _look(peer: PeerStatus, now: int) -> str:
-    if peer.connected:
-        return "good"
-    return "warn" if peer.blocked_until > now else "quiet"
-
-
-def _without_id(status: NodeStatus) -> list[str]:
-    return [address.split("/p2p/")[0] for address in status.addresses]
+def _offered_by(peers: Sequence[str]) -> str:
+    named = [words_of(peer) for peer in peers[:OFFERERS_NAMED_MAX]]
+    return f"from {wording.listed(named, max(0, len(peers) - OFFERERS_NAMED_MAX))}"
 
 
 def _whole(value: object) -> int:

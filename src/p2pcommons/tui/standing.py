@@ -35,6 +35,7 @@ def standing(
         only_here=overview.only_here,
         seed_waiting=overview.me is not None and overview.me.words_unconfirmed,
         words=shown.words if shown else (),
+        reach=reach_shown(status),
     )
 
 
@@ -46,6 +47,9 @@ def network_sentence(status: NodeStatus, mode: str, now: int) -> tuple[str, str]
         return "off", "the node is not running"
     if status.trouble:
         return "trouble", status.trouble
+    if status.paused is not None:
+        used_up = status.paused.reason == "day"
+        return "off", "paused, the bytes of today are used up" if used_up else "paused"
     connected = status.connected
     if not connected:
         return "alone", _alone(status, now)
@@ -62,6 +66,16 @@ def network_sentence(status: NodeStatus, mode: str, now: int) -> tuple[str, str]
     if pairs:
         return "busy", f"{peers}, comparing"
     return "alone", f"{peers} connected, no commons shared with them yet"
+
+
+def reach_shown(status: NodeStatus) -> tuple[str, ...]:
+    """Whether others reach this node, for the status line, in fewer and fewer words."""
+    reach = status.reachability
+    if reach.state in {"reachable", "lan"}:
+        return (reach.words,)
+    if reach.state == "relayed":
+        return (reach.words, "relayed")
+    return (reach.words, "behind NAT") if reach.words.startswith("behind NAT") else ()
 
 
 def pair_words(pair: PairStatus, now: int) -> str:
@@ -94,6 +108,8 @@ def what_to_do(status: NodeStatus, mode: str, *, invited: bool) -> str:
         return "The network is off. Choose a mode with m when you want to meet others."
     if not status.running:
         return "Press S: it starts the node."
+    if status.paused is not None:
+        return "The node is paused. Press P to go on."
     if not status.peers and not status.lan and not invited:
         return "Press i and give the invite to somebody, or a to paste theirs."
     if mode == "friends":

@@ -61,7 +61,7 @@ class Compose(Page):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f9", "publish", "Publish…", id="compose.publish"),
-        Binding("ctrl+s", "save", "Save draft", id="compose.save"),
+        Binding("ctrl+s", "save", "Save", id="compose.save"),
         Binding("f8", "preview", "Preview", id="compose.preview"),
         Binding("ctrl+g", "editor", "$EDITOR", id="compose.editor"),
         Binding("escape", "leave", "Leave, draft kept", id="compose.leave"),

@@ -1,4 +1,4 @@
-"""The network in words: this node, its commons, its peers, and what to do when nobody is met."""
+"""The network in words: this node, its peers, what is offered nearby, its commons, its traffic."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.content import Content
 from textual.widgets import Static
 
 from p2pcommons import control
@@ -15,14 +14,19 @@ from p2pcommons.errors import P2PCommonsError
 from p2pcommons.tui import network_words
 from p2pcommons.tui.command import command
 from p2pcommons.tui.messages import ModeChosen, NodeWanted, Wrote
-from p2pcommons.tui.screens.dialog import Dialog, words
+from p2pcommons.tui.peer_lines import peer_rows
+from p2pcommons.tui.screens.dialog import words
 from p2pcommons.tui.screens.invite_card import show_invite
+from p2pcommons.tui.screens.network_dialogs import ChooseMode, ChoosePause
 from p2pcommons.tui.screens.page import Page
-from p2pcommons.tui.standing import MODE_WORDS
-from p2pcommons.tui.widgets.choice_list import Choice, ChoiceList
+from p2pcommons.tui.screens.peer_card import show_peer
+from p2pcommons.tui.screens.styled import styled
+from p2pcommons.tui.widgets.choice_list import ChoiceList
+from p2pcommons.tui.widgets.peer_list import PeerList
+from p2pcommons.tui.widgets.traffic_plot import TrafficPlot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from textual.widget import Widget
 
@@ -32,7 +36,7 @@ SYNC_SECONDS = 30
 
 
 class Network(Page):
-    """Peers, equality, progress, addresses."""
+    """Peers, equality, progress, traffic."""
 
     AUTO_FOCUS = "#peers"
     MODE = "network"
@@ -40,58 +44,94 @@ class Network(Page):
     HELP_TITLE = "Network"
     HELP_TEXT = (
         "Your node meets others and exchanges what each lacks. When two replicas hold the same, "
-        "both screens show the same four words: read them to each other across the table. "
-        "Everything works without a network; what you wrote goes out when somebody is met."
+        "both screens show the same four words: read them to each other across the table. A peer "
+        "is a node; it is called by two of its key words. Everything works without a network; "
+        "what you wrote goes out when somebody is met."
     )
     HELP_COMMANDS = (
         "p2pcommons node status",
         "p2pcommons peers",
         "p2pcommons peers add MULTIADDR",
         "p2pcommons sync --timeout 30",
-        "p2pcommons digest",
         "p2pcommons invite C",
+        "p2pcommons pause --for 2h",
+        "p2pcommons resume",
+        "p2pcommons digest",
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "add", "Add an invite or address", id="network.add"),
+        Binding("a", "add", "Add", id="network.add", tooltip="An invite or an address"),
         Binding("i", "invite", "Invite", id="commons.invite"),
-        Binding("S", "sync", "Reconcile now", id="network.sync"),
+        Binding("S", "sync", "Sync now", id="network.sync"),
+        Binding("P", "pause", "Pause…", id="network.pause"),
+        Binding("P", "resume", "Resume", id="network.resume"),
         Binding("m", "mode", "Mode", id="network.mode"),
         Binding("escape", "back", "Back", id="network.back", show=False),
     ]
-    KEY_ORDER = ("network.sync", "commons.invite", "network.add", "network.mode")
+    KEY_ORDER = (
+        "network.details",
+        "network.add",
+        "commons.invite",
+        "network.sync",
+        "network.resume",
+        "network.pause",
+        "network.mode",
+    )
 
     DEFAULT_CSS = """
-    Network #both { height: 1fr; }
-    Network #left { width: 1fr; padding: 1 0 0 0; scrollbar-size-vertical: 1; }
-    Network #right { width: 46%; padding: 1 0 0 0; border-left: solid $line; }
+    Network #top { height: auto; padding: 1 2; border-bottom: solid $line; }
+    Network #this { width: 1fr; height: auto; padding-right: 2; }
+    Network #flow { width: 46; height: auto; }
     Network Static { height: auto; }
-    Network .told { padding: 0 2 1 2; }
-    Network #peers { height: auto; max-height: 60%; margin-bottom: 1; }
-    Network #advice { color: $foreground; }
-    Network .heading { margin-bottom: 0; }
+    Network #both { height: 1fr; }
+    Network #left { width: 1fr; padding: 1 0 0 0; }
+    Network #right { width: 46; padding: 1 0 0 0; border-left: solid $line; }
+    Network #right .told { padding: 0 2 1 2; }
+    Network #peers { height: auto; max-height: 70%; margin-bottom: 1; }
+    Network #advice { padding: 0 2; }
+    Network #commons-told { padding: 0 2; }
+    Network .top-heading { color: $muted; text-style: bold; }
+    Network.-narrow #top { layout: vertical; padding: 0 1 0 2; }
+    Network.-narrow .top-heading { display: none; }
+    Network.-narrow #flow { width: 1fr; }
     Network.-narrow #both { layout: vertical; }
-    Network.-narrow #left { height: auto; max-height: 60%; width: 1fr; padding: 0; }
+    Network.-narrow #plot { height: 1; }
+    Network.-narrow #left { height: auto; max-height: 100%; width: 1fr; padding: 0; }
+    Network.-narrow #peers { margin-bottom: 0; max-height: 11; }
     Network.-narrow #right { width: 1fr; height: 1fr; border-left: none; padding: 0; }
-    Network.-narrow .told { padding: 0 2 0 2; }
+    Network.-ascii #top { border-bottom: ascii $line; }
+    Network.-ascii #right { border-left: ascii $line; }
+    Network.-ascii.-narrow #right { border-left: none; }
     """
 
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._said: dict[str, object] = {}
+
     def body(self) -> Iterable[Widget]:
-        """Node and commons at the left, peers and advice at the right."""
+        """Node and traffic above; peers at the left, commons at the right."""
+        glyphs = self.context.glyphs
         yield Horizontal(
+            Vertical(words("THIS NODE", "top-heading"), words("", "", "node"), id="this"),
+            Vertical(
+                words("LAST TEN MINUTES", "top-heading"),
+                TrafficPlot(glyphs, widget_id="plot"),
+                words("", "quiet", "traffic"),
+                id="flow",
+            ),
+            id="top",
+        )
+        yield Horizontal(
+            Vertical(
+                PeerList(glyphs, widget_id="peers"),
+                words("", "told", "advice"),
+                id="left",
+            ),
             VerticalScroll(
-                words("THIS NODE", "heading"),
-                words("", "told", "node"),
                 words("COMMONS", "heading"),
                 words("", "told", "commons-told"),
-                id="left",
-                can_focus=False,
-            ),
-            Vertical(
-                words("PEERS", "heading"),
-                ChoiceList(glyphs=self.context.glyphs, widget_id="peers"),
-                words("", "told", "advice"),
                 id="right",
+                can_focus=False,
             ),
             id="both",
         )
@@ -100,38 +140,65 @@ class Network(Page):
         """Show what is known."""
         self._show()
 
+    def on_resize(self) -> None:
+        """More or fewer words fit."""
+        if self.is_mounted:
+            self._show()
+
     def standing_changed(self) -> None:
         """The node said something new."""
         super().standing_changed()
         if self.is_mounted:
             self._show()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """One key pauses and resumes; only the one that fits is offered."""
+        paused = self.context.news.status.paused is not None
+        if action == "pause":
+            return not paused
+        return paused if action == "resume" else True
+
     def _show(self) -> None:
         news, now = self.context.news, self.context.now()
-        node = network_words.node_lines(
-            news.status, news.mode, news.store_trouble or news.trouble, now
+        trouble = news.store_trouble or news.trouble
+        status = news.status
+        self._say(
+            "node", network_words.node_lines(status, news.mode, trouble, now, wide=self.is_wide)
         )
-        self.query_one("#node", Static).update("\n".join(node))
-        lines = network_words.commons_lines(news.overview, news.status, now)
-        self.query_one("#commons-told", Static).update(_styled(lines))
-        choices = [
-            Choice(peer.peer_id, network_words.peer_name(peer), told, look=look)
-            for peer, told, look in network_words.peer_rows(news.status, now)
-        ]
-        nobody = [Choice("", "nobody known yet", look="quiet")]
-        self.query_one("#peers", ChoiceList).set_choices(choices or nobody)
-        advice = network_words.advice_lines(news.status, news.mode, now, news.overview)
-        self.query_one("#advice", Static).update("\n".join(advice))
+        plot = self.query_one(TrafficPlot)
+        plot.traffic = status.traffic
+        self.query_one("#flow").display = status.traffic is not None
+        self._say("traffic", [(network_words.traffic_words(status.traffic), "plain")])
+        self._say(
+            "commons-told",
+            network_words.commons_lines(news.overview, status, now, wide=self.is_wide),
+            "none yet",
+        )
+        self.query_one(PeerList).set_rows(peer_rows(status, now))
+        advice = network_words.advice_lines(status, news.mode, now, news.overview)
+        self._say("advice", [(line, "") for line in advice])
+        if (paused := status.paused is not None) != self._said.get("paused"):
+            self._said["paused"] = paused
+            self.refresh_bindings()
+
+    def _say(self, widget_id: str, lines: Sequence[tuple[str, str]], nothing: str = "") -> None:
+        """Change a text only if it says something else: most seconds nothing has changed."""
+        if self._said.get(widget_id) == lines:
+            return
+        self._said[widget_id] = lines
+        told = self.query_one(f"#{widget_id}", Static)
+        told.update(styled(lines, nothing))
+        told.display = bool(lines or nothing)
 
     @on(ChoiceList.Chosen, "#peers")
     def peer_chosen(self, event: ChoiceList.Chosen) -> None:
         """Show everything about one peer."""
-        found = [
-            peer for peer in self.context.news.status.peers if peer.peer_id == event.choice.key
-        ]
-        if found:
-            lines = network_words.peer_lines(found[0], self.context.news.status, self.context.now())
-            self.app.push_screen(PeerCard(lines))
+        self._card(event.choice.key)
+
+    @command("dialog")
+    async def _card(self, peer_id: str) -> None:
+        if await show_peer(self, self.context, peer_id):
+            self.app.post_message(Wrote())
 
     def action_back(self) -> None:
         """To the entries."""
@@ -156,6 +223,30 @@ class Network(Page):
         if chosen is not None and chosen != self.context.news.mode:
             self.app.post_message(ModeChosen(chosen))
 
+    @command("dialog")
+    async def action_pause(self) -> None:
+        """Let the node rest, for as long as is chosen."""
+        if not self.context.news.status.running:
+            self.notify("The node is not running; nothing to pause.", markup=False)
+            return
+        chosen = await self.app.push_screen_wait(ChoosePause(self.context))
+        if chosen is None:
+            return
+        lasting: dict[str, object] = {"seconds": int(chosen)} if chosen != "0" else {}
+        await self._ask_node({"op": "pause", **lasting})
+        self.notify("Paused; P goes on.", markup=False)
+
+    @command("resume")
+    async def action_resume(self) -> None:
+        """Go on."""
+        await self._ask_node({"op": "resume"})
+        self.notify("The network goes on.", markup=False)
+
+    async def _ask_node(self, asked: dict[str, object]) -> None:
+        paths = self.context.desk.paths
+        await self.context.desk.slow.run(lambda _: control.request(paths, asked))
+        self.app.post_message(Wrote())
+
     @command("sync")
     async def action_sync(self) -> None:
         """Reconcile with every connected peer now."""
@@ -175,70 +266,3 @@ class Network(Page):
             return
         self.app.post_message(Wrote())
         self.notify(network_words.sync_sentence(reply), markup=False)
-
-
-def _styled(lines: list[tuple[str, str]]) -> Content:
-    """Lines with looks as content; built from parts, so nothing is read as markup."""
-    styles = {"title": "bold", "plain": "$muted", "words": "italic $accent", "good": "$success"}
-    if not lines:
-        return Content("none yet")
-    return Content.assemble(*((f"{words}\n", styles.get(look, "")) for words, look in lines))
-
-
-class PeerCard(Dialog[None]):
-    """Everything known about a peer."""
-
-    HELP_TITLE = "A peer"
-    HELP_TEXT = (
-        "A peer is a node, not a person: its id names no author. Addresses are tried in turn; "
-        "what each answered is listed."
-    )
-    HELP_COMMANDS = ("p2pcommons peers", "p2pcommons peers remove P")
-
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__()
-        self._lines = lines
-
-    def title_words(self) -> str:
-        """What stands in the frame."""
-        return "Peer"
-
-    def content(self) -> Iterable[Widget]:
-        """The lines."""
-        yield words("\n".join(self._lines))
-
-
-class ChooseMode(Dialog[str]):
-    """Off, friends, lan, open."""
-
-    HELP_TITLE = "Mode"
-    HELP_TEXT = (
-        "Off is silence. Friends meets the peers of your invites and address book and accepts "
-        "whoever speaks the protocol. Lan also announces this node on the local network, without "
-        "any name. Open also meets peers that others name."
-    )
-    HELP_COMMANDS = ("p2pcommons node run --mode friends",)
-
-    DEFAULT_CSS = """
-    ChooseMode ChoiceList { height: auto; }
-    """
-
-    def __init__(self, context: Context) -> None:
-        super().__init__()
-        self.context = context
-
-    def title_words(self) -> str:
-        """What stands in the frame."""
-        return "How far does your node go?"
-
-    def content(self) -> Iterable[Widget]:
-        """The four modes."""
-        choices = [
-            Choice(mode, told, chosen=mode == self.context.news.mode)
-            for mode, told in MODE_WORDS.items()
-        ]
-        yield ChoiceList(choices, self.context.glyphs, widget_id="modes")
-
-    def on_choice_list_chosen(self, event: ChoiceList.Chosen) -> None:
-        """That one."""
-        self.dismiss(event.choice.key)

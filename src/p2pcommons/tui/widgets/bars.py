@@ -103,7 +103,8 @@ class Standing:
     """How things stand, in words: what the status line shows.
 
     `level` is off, alone, busy, equal or trouble; `network` the sentence for it;
-    `words` the four words of the replica, empty without a commons.
+    `words` the four words of the replica, empty without a commons; `reach` whether others reach
+    this node, in fewer and fewer words.
     """
 
     level: str = "off"
@@ -111,6 +112,7 @@ class Standing:
     only_here: int = 0
     seed_waiting: bool = False
     words: tuple[str, ...] = ()
+    reach: tuple[str, ...] = ()
 
 
 class StatusLine(Widget):
@@ -173,14 +175,18 @@ class StatusLine(Widget):
 def _that_fit(network: str, look: str, standing: Standing, room: int) -> list[tuple[str, str]]:
     """The parts of the status line in words that fit into `room` cells, shorter ones if needed."""
     here, words = standing.only_here, standing.seed_waiting
+    longest, shortest = (*standing.reach, "")[0], (*standing.reach[-1:], "")[0]
     ways = (
-        (wording.only_here(here), "24 words not confirmed (W)"),
-        (f"{here:,} only here", "words: W"),
-        (f"{here:,} only here", ""),
+        (longest, wording.only_here(here), "24 words not confirmed (W)"),
+        (longest, f"{here:,} only here", "words: W"),
+        (shortest, f"{here:,} only here", "words: W"),
+        ("", f"{here:,} only here", "words: W"),
+        ("", f"{here:,} only here", ""),
     )
     parts = [(network, look)]
-    for only_here, seed in ways:
+    for reach, only_here, seed in ways:
         parts = [(network, look)]
+        parts += [(reach, "quiet")] if reach else []
         parts += [(only_here, "mine")] if here else []
         parts += [(seed, "mine")] if words and seed else []
         if sum(cell_len(part) + 3 for part, _ in parts) - 3 <= room:

@@ -1,6 +1,6 @@
 """The keys that work now, in the order of their worth, as many as fit.
 
-What does not fit is left out whole, never cut; help always stays.
+What does not fit is left out whole, never cut; help and the way out always stay.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from textual.signal import Signal
 
 HELP_IDS = ("app.help", "app.help-too")
+QUIT_ID = "app.quit"
 _SEPARATOR_CELLS = 2
 
 
@@ -73,16 +74,18 @@ class KeyBar(Widget):
         return Strip(segments).adjust_cell_length(self.size.width, base)
 
     def _fitting(self, room: int) -> list[tuple[str, str, str, str]]:
-        help_keys = [entry for entry in self._keys if entry[0] in HELP_IDS][:1]
-        others = [entry for entry in self._keys if entry[0] not in HELP_IDS]
-        room -= sum(_cells(entry) for entry in help_keys)
+        staying = [entry for entry in self._keys if entry[0] in HELP_IDS][:1]
+        others = [entry for entry in self._keys if entry[0] not in (*HELP_IDS, QUIT_ID)]
+        said = {entry[3] for entry in others}
+        staying += [entry for entry in self._keys if entry[0] == QUIT_ID and entry[3] not in said]
+        room -= sum(_cells(entry) for entry in staying)
         chosen: list[tuple[str, str, str, str]] = []
         for entry in others:
             room -= _cells(entry)
             if room < -_SEPARATOR_CELLS:
                 break
             chosen.append(entry)
-        return chosen + help_keys
+        return chosen + staying
 
     def _bindings_changed(self, screen: object) -> None:
         if self.is_attached and screen is self.screen:

@@ -1,0 +1,116 @@
+"""Everything known about one peer; it can be copied, and forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from p2pcommons.tui.peer_lines import called, peer_lines
+from p2pcommons.tui.screens.dialog import Confirm, Dialog, words
+from p2pcommons.tui.screens.styled import styled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from textual.widget import Widget
+
+    from p2pcommons.tui.context import Context
+    from p2pcommons.tui.node_status import PeerStatus
+    from p2pcommons.tui.screens.page import Page
+
+FORGET = "forget"
+
+
+async def show_peer(page: Page, context: Context, peer_id: str) -> bool:
+    """Show the card of a peer; True when it was forgotten."""
+    found = [peer for peer in context.news.status.peers if peer.peer_id == peer_id]
+    if not found or await page.app.push_screen_wait(PeerCard(context, found[0])) != FORGET:
+        return False
+    sure = await page.app.push_screen_wait(
+        Confirm(
+            f"Forget {called(peer_id)}?",
+            "Its addresses go from the address book of this machine. Others may still name it, "
+            "and it may come back by itself: this keeps nobody out.",
+        )
+    )
+    if sure:
+        await context.desk.write.run(lambda replica: replica.remove_peer(peer_id))
+        page.notify(f"{called(peer_id)} is forgotten.", markup=False)
+    return bool(sure)
+
+
+class PeerCard(Dialog[str]):
+    """The card; its answer is `FORGET` or nothing."""
+
+    AUTO_FOCUS = "VerticalScroll"
+    HELP_TITLE = "A peer"
+    HELP_TEXT = (
+        "A peer is a node, not a person: its id names no author. The four key words come from "
+        "its id: when the other screen shows the same four as its own, it is that node. Addresses "
+        "are tried in turn; what each answered is listed."
+    )
+    HELP_COMMANDS = (
+        "p2pcommons peers",
+        "p2pcommons peers add MULTIADDR",
+        "p2pcommons peers remove P",
+    )
+
+    DEFAULT_CSS = """
+    PeerCard VerticalScroll { height: auto; max-height: 26; scrollbar-size-vertical: 1; }
+    PeerCard VerticalScroll > Static { height: auto; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "copy", "Copy address", id="peer.copy"),
+        Binding("Y", "copy_id", "Copy id", id="peer.copy-id"),
+        Binding("D", "forget", "Forget…", id="peer.forget"),
+    ]
+    KEY_ORDER = ("peer.copy", "peer.copy-id", "peer.forget", "dialog.leave")
+
+    def __init__(self, context: Context, peer: PeerStatus) -> None:
+        super().__init__()
+        self.context = context
+        self._peer = peer
+
+    def title_words(self) -> str:
+        """What stands in the frame."""
+        return f"Peer {called(self._peer.peer_id)}"
+
+    def content(self) -> Iterable[Widget]:
+        """The lines."""
+        yield VerticalScroll(words("", widget_id="card"))
+
+    def on_mount(self) -> None:
+        """Show it, and keep it as it is now."""
+        self._show()
+        self.set_interval(1.0, self._show)
+
+    def _show(self) -> None:
+        status = self.context.news.status
+        self._peer = next(
+            (peer for peer in status.peers if peer.peer_id == self._peer.peer_id), self._peer
+        )
+        lines = peer_lines(self._peer, status, self.context.now())
+        self.query_one("#card", Static).update(styled(lines))
+
+    def action_copy(self) -> None:
+        """Copy an address that somebody else can add."""
+        if not self._peer.addresses:
+            self.notify("No address of it is known.", markup=False)
+            return
+        address = self._peer.addresses[0]
+        whole = address if "/p2p/" in address else f"{address}/p2p/{self._peer.peer_id}"
+        self.app.copy_to_clipboard(whole)
+        self.notify("The address is copied; others add it with a.", markup=False)
+
+    def action_copy_id(self) -> None:
+        """Copy the id."""
+        self.app.copy_to_clipboard(self._peer.peer_id)
+        self.notify("Copied.", markup=False)
+
+    def action_forget(self) -> None:
+        """Say so to whoever opened this card; it asks once more."""
+        self.dismiss(FORGET)
