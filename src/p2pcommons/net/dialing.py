@@ -5,20 +5,28 @@ The library's own `connect` tries one address per transport and then refuses the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
+from p2pcommons.errors import NetworkError
 from p2pcommons.net.library import LIBRARY_ERRORS, Multiaddr, read_peer_id
+from p2pcommons.net.paths import CIRCUIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from p2pcommons.net.circuits import Circuits
 
 STAGGER_SECONDS = 0.25
 """Head start of an address before the next one is tried beside it (RFC 8305 has 250 ms)."""
 ADDRESS_SECONDS_MAX = 6.0
 """For one address, from the first packet to the muxed connection."""
+RELAY_LATER_SECONDS = 1.0
+"""Head start of the direct addresses before the way over a relay is tried beside them."""
+CIRCUIT_SECONDS_MAX = 12.0
+"""Over a relay: the relay is dialled, asks the other end, and a handshake goes through it."""
 ADDRESSES_MAX = 16
 """Of one peer; whoever told us of it chose them."""
 _CONNECTED = "connected"
@@ -61,33 +69,87 @@ def clean_address(address: str, peer_id: str) -> str:
     return head
 
 
+def clean_circuit(address: str, peer_id: str) -> tuple[str, str]:
+    """The relay's TCP address and its peer id, of `/…/p2p/RELAY/p2p-circuit[/p2p/PEER]`.
+
+    Raises:
+        ValueError: it is no such address, or leads to another peer; the text says which.
+    """
+    head, _, tail = address.partition(CIRCUIT)
+    if tail and tail != f"/p2p/{peer_id}":
+        raise ValueError("names another peer" if tail.startswith("/p2p/") else "not a multiaddress")
+    relay = head.rpartition("/p2p/")[2]
+    read_peer_id(relay)
+    if relay == peer_id:
+        raise ValueError("names itself as its relay")
+    return clean_address(head, relay), relay
+
+
+class Dialler(Protocol):
+    """How addresses are dialled; raises a NetworkError or the library's errors."""
+
+    async def dial_straight(self, head: str, peer_id: str) -> None:
+        """Connect by a TCP address without /p2p/…."""
+        ...
+
+    async def dial_through(self, relay: str, heads: Sequence[str], peer_id: str) -> None:
+        """Connect over a relay that has some TCP addresses."""
+        ...
+
+
+@dataclass(slots=True)
+class _Try:
+    """One way to a peer; over one relay that is one way, however many addresses the relay has."""
+
+    addresses: list[str]
+    """As they were given, for the report."""
+    heads: list[str]
+    relay: str | None = None
+    finished: trio.Event = field(default_factory=trio.Event)
+
+
+class SwarmDialler:
+    """Dials with the library's swarm, and over relays."""
+
+    def __init__(self, swarm: Any, circuits: Circuits) -> None:
+        self._swarm = swarm
+        self._circuits = circuits
+
+    async def dial_straight(self, head: str, peer_id: str) -> None:
+        """Connect by a TCP address."""
+        # The library refuses a peer for a minute after one address that failed.
+        getattr(self._swarm, "_negative_peer_cache").evict(peer_id)  # noqa: B009
+        await self._swarm.dial_addr(Multiaddr(head), read_peer_id(peer_id))
+
+    async def dial_through(self, relay: str, heads: Sequence[str], peer_id: str) -> None:
+        """Connect over a relay."""
+        await self._circuits.dial(relay, heads, peer_id)
+
+
 async def dial_all(
-    swarm: Any, peer_id: str, addresses: Sequence[str], timeout_s: float
+    dialler: Dialler, peer_id: str, addresses: Sequence[str], timeout_s: float
 ) -> DialReport:
-    """Dial the addresses until one connects; `timeout_s` bounds the whole."""
+    """Dial the addresses until one connects; `timeout_s` bounds the whole.
+
+    Those over a relay come last, and a little later: a direct connection is worth the wait.
+    """
     try:
-        target = read_peer_id(peer_id)
+        read_peer_id(peer_id)
     except ValueError as error:
         return DialReport(False, tuple((address, str(error)) for address in addresses))
     outcomes: dict[str, str] = {}
-    wanted: dict[str, str] = {}
-    for address in addresses[:ADDRESSES_MAX]:
-        try:
-            wanted.setdefault(clean_address(address, peer_id), address)
-        except ValueError as error:
-            outcomes[address] = str(error)
-    outcomes.update(dict.fromkeys(wanted.values(), _NOT_TRIED))
-    getattr(swarm, "_negative_peer_cache").evict(peer_id)  # noqa: B009
+    tries = _plan(peer_id, addresses[:ADDRESSES_MAX], outcomes)
     with trio.move_on_after(timeout_s):
         nursery: Any
         async with trio.open_nursery() as nursery:
-            for head, address in wanted.items():
-                finished = trio.Event()
-                nursery.start_soon(
-                    _dial_one, swarm, target, head, address, outcomes, finished, nursery
-                )
-                with trio.move_on_after(STAGGER_SECONDS):
-                    await finished.wait()
+            before: _Try | None = None
+            for each in tries:
+                if before is not None:
+                    is_later = each.relay is not None and before.relay is None
+                    with trio.move_on_after(RELAY_LATER_SECONDS if is_later else STAGGER_SECONDS):
+                        await before.finished.wait()
+                before = each
+                nursery.start_soon(_try, dialler, peer_id, each, outcomes, nursery)
     connected = _CONNECTED in outcomes.values()
     if connected:
         outcomes = {
@@ -97,25 +159,52 @@ async def dial_all(
     return DialReport(connected, tuple(outcomes.items()))
 
 
-async def _dial_one(
-    swarm: Any,
-    target: Any,
-    head: str,
-    address: str,
+def _plan(peer_id: str, addresses: Sequence[str], outcomes: dict[str, str]) -> list[_Try]:
+    straight: dict[str, _Try] = {}
+    relayed: dict[str, _Try] = {}
+    for address in addresses:
+        try:
+            if CIRCUIT in address:
+                head, relay = clean_circuit(address, peer_id)
+                found = relayed.setdefault(relay, _Try([], [], relay))
+            else:
+                head = clean_address(address, peer_id)
+                found = straight.setdefault(head, _Try([], []))
+        except ValueError as error:
+            outcomes[address] = str(error)
+            continue
+        outcomes[address] = _NOT_TRIED
+        found.addresses.append(address)
+        if head not in found.heads:
+            found.heads.append(head)
+    return [*straight.values(), *relayed.values()]
+
+
+async def _try(
+    dialler: Dialler,
+    peer_id: str,
+    way: _Try,
     outcomes: dict[str, str],
-    finished: trio.Event,
     nursery: Any,
 ) -> None:
-    outcomes[address] = _NO_ANSWER
+    outcomes.update(dict.fromkeys(way.addresses, _NO_ANSWER))
     try:
-        with trio.move_on_after(ADDRESS_SECONDS_MAX):
-            await swarm.dial_addr(Multiaddr(head), target)
-            outcomes[address] = _CONNECTED
+        if way.relay is None:
+            with trio.move_on_after(ADDRESS_SECONDS_MAX):
+                await dialler.dial_straight(way.heads[0], peer_id)
+                outcomes[way.addresses[0]] = _CONNECTED
+        else:
+            with trio.move_on_after(CIRCUIT_SECONDS_MAX):
+                await dialler.dial_through(way.relay, way.heads, peer_id)
+                outcomes.update(dict.fromkeys(way.addresses, _CONNECTED))
+        if outcomes[way.addresses[0]] == _CONNECTED:
             nursery.cancel_scope.cancel()
+    except NetworkError as error:
+        outcomes.update(dict.fromkeys(way.addresses, str(error)))
     except LIBRARY_ERRORS as error:
-        outcomes[address] = explain(error)
+        outcomes.update(dict.fromkeys(way.addresses, explain(error)))
     finally:
-        finished.set()
+        way.finished.set()
 
 
 EXPLANATIONS: tuple[tuple[str, str], ...] = (

@@ -77,7 +77,7 @@ class ByteStream:
     async def read(self, bytes_max: int) -> bytes:
         """Read some bytes; none at the end, however the stream ended."""
         if not self._unread:
-            await self._fill(bytes_max)
+            await self._fill(_READ_BYTES)
         data = bytes(self._unread[:bytes_max])
         del self._unread[:bytes_max]
         return data

@@ -6,7 +6,6 @@ never the host.
 
 from __future__ import annotations
 
-import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +13,12 @@ import trio
 
 from p2pcommons.errors import NetworkError
 from p2pcommons.net import hardening
+from p2pcommons.net.circuits import Circuits
 from p2pcommons.net.closing import CLOSE_SECONDS, close_all, only_error
-from p2pcommons.net.dialing import DialReport, dial_all
+from p2pcommons.net.dialing import DialReport, SwarmDialler, dial_all
 from p2pcommons.net.events import PeerEvent, PeerEvents
 from p2pcommons.net.interface_changes import watch_interfaces
-from p2pcommons.net.interfaces import WILDCARDS, expand_wildcards, ip_of
+from p2pcommons.net.interfaces import expand_wildcards
 from p2pcommons.net.journal import paced_logger
 from p2pcommons.net.library import (
     Multiaddr,
@@ -29,10 +29,11 @@ from p2pcommons.net.library import (
     read_peer_id,
 )
 from p2pcommons.net.limits import BufferBudget, ConnectionGate, Handshake, Held, HostLimits
+from p2pcommons.net.listening import listen_on
 from p2pcommons.net.notices import SwarmNotices
-from p2pcommons.net.paths import announced, is_circuit, path_of
+from p2pcommons.net.paths import CIRCUIT, announced, is_circuit, machine_of, path_of
 from p2pcommons.net.sleep import watch_for_sleep
-from p2pcommons.net.sockets import host_key, why_not
+from p2pcommons.net.sockets import host_key
 from p2pcommons.net.streams import Streams
 from p2pcommons.net.traffic import Traffic
 from p2pcommons.net.wire import follow, forget
@@ -61,6 +62,9 @@ class Host:
         self._known: set[str] = set()
         self._announced: dict[str, tuple[str, ...]] = {}
         self._streams = Streams(self.library_host, limits, self.gate)
+        self.circuits = Circuits(self)
+        self.circuits.serve()
+        self._dialler = SwarmDialler(self._swarm, self.circuits)
         self._inner_add_conn = self._swarm.add_conn
         self._swarm.gate = self.gate
         self._swarm.buffer_budget = BufferBudget()
@@ -180,7 +184,24 @@ class Host:
             return DialReport(False, tuple((each, "that is this node") for each in addresses))
         if self._open_to(peer_id) and await self._stays_open(peer_id):
             return DialReport(True)
-        report = await dial_all(self._swarm, peer_id, addresses, timeout_s)
+        return await self._dial(peer_id, addresses, timeout_s)
+
+    async def dial_direct(
+        self, peer_id: str, addresses: Sequence[str], timeout_s: float = 15.0
+    ) -> DialReport:
+        """The same without relays, also when the peer is connected already over one.
+
+        Once it succeeds new streams use the direct connection, and the other one is closed when
+        nothing of ours runs on it any more.
+        """
+        if any(not is_circuit(each) for each in self._open_to(peer_id)):
+            return DialReport(True)
+        return await self._dial(
+            peer_id, [each for each in addresses if CIRCUIT not in each], timeout_s
+        )
+
+    async def _dial(self, peer_id: str, addresses: Sequence[str], timeout_s: float) -> DialReport:
+        report = await dial_all(self._dialler, peer_id, addresses, timeout_s)
         if report.connected and not await self._stays_open(peer_id):
             hung_up = (
                 (address, outcome.replace("connected", "it hung up at once"))
@@ -227,31 +248,40 @@ class Host:
         The library's own keeps a slot for ever for each connection that ever was, and after 250
         nobody can connect; and 250 idle sockets block everybody for ten seconds.
         """
-        scope = trio.move_on_after(self.limits.handshake_seconds_max)
-        handshake = Handshake(host_key(socket_stream.get_remote_address()), scope.cancel)
-        if not self.gate.begin(handshake):
-            await socket_stream.close()
-            return
         self.traffic.begin(socket_stream)
+        machine = host_key(socket_stream.get_remote_address())
+        try:
+            await self.shake_hands(RawConnection(socket_stream, False), machine, listen_address)
+        finally:
+            self.traffic.end(socket_stream)
+
+    async def shake_hands(self, raw: Any, machine: str, listen_address: Any = None) -> None:
+        """Take a connection that somebody else began, a circuit as well; until it is closed.
+
+        `machine` is what counts as its address for the limits.
+        """
+        scope = trio.move_on_after(self.limits.handshake_seconds_max)
+        handshake = Handshake(machine, scope.cancel)
+        if not self.gate.begin(handshake):
+            await raw.close()
+            return
         muxed: Any = None
         try:
             with scope:
-                raw = RawConnection(socket_stream, False)
                 muxed = await self._swarm.upgrade_inbound_raw_conn(raw, listen_address)
         except Exception as error:  # noqa: BLE001 - border: whatever a stranger's bytes caused
             log.debug("no handshake with %s: %r", handshake.address, error)
         finally:
             self.gate.end(handshake)
             if muxed is None:
-                self.traffic.end(socket_stream)
-                await socket_stream.close()
+                await raw.close()
         if muxed is not None:
             await muxed.event_closed.wait()
 
     async def _add_connection(self, muxed: Any, direction: str = "unknown") -> Any:
         """Take a connection that has shaken hands, or refuse it."""
         peer_id = str(muxed.peer_id)
-        address = host_key(muxed.get_remote_address())
+        address = machine_of(muxed)
         is_inbound = direction != "outbound"
         refusal = self.gate.refusal(peer_id, address, is_inbound, trio.current_time())
         if peer_id == self.peer_id:
@@ -316,22 +346,8 @@ class Host:
                 tasks.start_soon(connection.muxed_conn.probe)
 
     async def listen(self, addresses: Sequence[str]) -> None:
-        """Listen on all of the addresses.
-
-        Raises:
-            NetworkError: on one of them it cannot; the text says on which and why.
-        """
-        for address in addresses:
-            try:
-                parsed = Multiaddr(address)
-            except Exception as error:  # the library raises many kinds here
-                raise NetworkError(f"cannot listen on {address!r}: not a multiaddress") from error
-            if await self._swarm.listen(parsed):
-                continue
-            if ip_of(address) in WILDCARDS and not socket.has_dualstack_ipv6():
-                log.info("no IPv6 on this machine, not listening on %s", address)
-                continue
-            raise NetworkError(f"cannot listen on {address}: {why_not(address)}")
+        """Listen on all of the addresses. Raises NetworkError, see `listen_on`."""
+        await listen_on(self._swarm, addresses)
 
     async def close(self) -> None:
         """Close all connections side by side, then the listening sockets. Takes a second or so."""

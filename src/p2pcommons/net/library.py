@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import trio
 from libp2p import new_swarm
 from libp2p.abc import INotifee
+from libp2p.connection_types import ConnectionType
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.x25519 import create_new_key_pair as create_new_x25519_key_pair
 from libp2p.exceptions import BaseLibp2pError
@@ -19,6 +20,8 @@ from libp2p.host.ping import ID as PING_PROTOCOL
 from libp2p.host.ping import handle_ping
 from libp2p.identity.identify.identify import ID as IDENTIFY_PROTOCOL
 from libp2p.identity.identify_push.identify_push import ID_PUSH as IDENTIFY_PUSH_PROTOCOL
+from libp2p.io.abc import ReadWriteCloser
+from libp2p.io.exceptions import IOException
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.exceptions import SwarmException
@@ -52,12 +55,15 @@ LIBRARY_ERRORS = (
 __all__ = [
     "IDENTIFY_PROTOCOL",
     "LIBRARY_ERRORS",
+    "ConnectionType",
     "INotifee",
+    "IOException",
     "Multiaddr",
     "MultiselectClient",
     "MultiselectCommunicator",
     "PeerId",
     "RawConnection",
+    "ReadWriteCloser",
     "SwarmException",
     "background_trio_service",
     "make_host",

@@ -30,10 +30,16 @@ _REPLY_FLAGS = yamux.FLAG_ACK | yamux.FLAG_RST
 
 def socket_of(secured_conn: object) -> trio.SocketStream | None:
     """The TCP socket under a secured connection, found layer by layer; None for anything else."""
-    layer: Any = secured_conn
-    for name in ("conn", "read_writer", "read_write_closer", "stream", "stream"):
-        layer = getattr(layer, name, None)
+    layer = getattr(_carrier_of(secured_conn), "stream", None)
     return layer if isinstance(layer, trio.SocketStream) else None
+
+
+def _carrier_of(secured_conn: object) -> Any:
+    """What carries a secured connection: the library's TCP stream, or a circuit over a relay."""
+    layer: Any = secured_conn
+    for name in ("conn", "read_writer", "read_write_closer", "stream"):
+        layer = getattr(layer, name, None)
+    return layer
 
 
 class GuardedStream(YamuxStream):
@@ -113,12 +119,16 @@ class GuardedYamux(Yamux):
         return sum(len(buffer) for buffer in self.stream_buffers.values())
 
     def abort(self, why: str) -> None:
-        """Cut the TCP connection now, without a word to the other side."""
+        """Cut the connection below now, without a word to the other side."""
         log.info("connection to %s ended: %s", self.peer_id, why)
         self.event_shutting_down.set()
         stream = socket_of(self.secured_conn)
         if stream is not None:
             stream.socket.close()
+        else:
+            cut: Any = getattr(_carrier_of(self.secured_conn), "cut", None)
+            if cut is not None:
+                cut()
 
     async def _write_frame(self, data: bytes) -> None:
         if _HEADER.unpack_from(data)[2] & _REPLY_FLAGS and not self._may_reply():

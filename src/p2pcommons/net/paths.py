@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ifaddr
 
 from p2pcommons.net.interfaces import ip_of
+from p2pcommons.net.sockets import host_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +32,15 @@ def relay_of(address: str) -> str | None:
 def is_circuit(connection: Any) -> bool:
     """Whether a connection of the library's runs over a relay."""
     return any(CIRCUIT in str(each) for each in connection.get_transport_addresses())
+
+
+def machine_of(muxed: Any) -> str:
+    """What counts as the machine at the other end for the limits: over a relay, the relay."""
+    for address in muxed.get_transport_addresses():
+        relay = relay_of(str(address))
+        if relay is not None:
+            return f"relay {relay}"
+    return host_key(muxed.get_remote_address())
 
 
 def announced(address: str, peer_id: str) -> str:
