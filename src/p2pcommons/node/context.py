@@ -64,6 +64,8 @@ class NodeContext:
     state: NodeState = field(default_factory=NodeState)
     joined: tuple[bytes, ...] = ()
     """Ids of the joined commons, busiest first; the runtime keeps it fresh."""
+    offered: tuple[bytes, ...] = ()
+    """Ids of those that the person offers to whoever meets this node."""
 
     def declined(self, commons: bytes) -> Collection[bytes]:
         """Return the ids of a commons that no session wants."""

@@ -81,6 +81,7 @@ class SessionDriver:
             nonce=context.chance.randbytes(NONCE_BYTES),
             now_s=context.now(),
             jitter=context.chance.randrange,
+            offered=context.offered,
             full_check=full_check,
         )
         self._events_in, self._events = trio.open_memory_channel[Event](EVENTS_WAITING_MAX)
@@ -146,8 +147,9 @@ class SessionDriver:
                     nursery.start_soon(self._work, effect)
                 case PeerSaidHello(now):
                     self._peer.clock_ahead = now - self._context.now()
-                case CommonsShared(shared):
+                case CommonsShared(shared, offered):
                     self._peer.shared = frozenset(shared)
+                    self._peer.offer(offered)
                 case Progress(commons, received, lacking):
                     self._peer.exchange(commons).progress = (received, lacking)
                 case CommonsDone():

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import trio
 
 from p2pcommons.errors import StoreError
+from p2pcommons.store.offers import offered_among
 
 if TYPE_CHECKING:
     from p2pcommons.node.context import NodeContext
     from p2pcommons.node.network import Network
+    from p2pcommons.store import CommonsRow, Store
 
 POLL_SECONDS = 1.0
 """A lost nudge is found within this time."""
@@ -61,7 +63,7 @@ class Engine:
 
     async def look(self) -> None:
         """See what has changed in the store, and tell the network. Raises StoreError."""
-        before = self._context.joined
+        before, offered_before = self._context.joined, self._context.offered
         await self.refresh_joined()
         changed = frozenset(self._context.joined) != frozenset(before)
         pool = self._context.strangers
@@ -71,11 +73,13 @@ class Engine:
         await self._ease_pools()
         if self._network is not None:
             await self._network.store_changed(changed)
+            if self._context.offered != offered_before:
+                self._network.offers_changed()
         await self._context.sets.follow()
 
     async def refresh_joined(self) -> None:
         """Read which commons this node takes part in, busiest first. Raises StoreError."""
-        rows = await self._context.storage.read(lambda store: store.commons_rows())
+        rows, self._context.offered = await self._context.storage.read(_read_commons)
         fitting = [row for row in rows if not row.unsupported]
         fitting.sort(key=lambda row: -row.count)
         self._context.joined = tuple(row.id for row in fitting)
@@ -112,3 +116,8 @@ class Engine:
         pool = self._context.strangers
         if pool is not None and pool.declines:
             await self._context.attempt(pool.ease)
+
+
+def _read_commons(store: Store) -> tuple[list[CommonsRow], tuple[bytes, ...]]:
+    rows = store.commons_rows()
+    return rows, offered_among(store, rows)

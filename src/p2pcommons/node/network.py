@@ -16,6 +16,7 @@ from p2pcommons.node.introducing import Introducing
 from p2pcommons.node.live import Live
 from p2pcommons.node.measuring import Measuring
 from p2pcommons.node.meeting import Meeting
+from p2pcommons.node.nearby import Nearby
 from p2pcommons.node.reconciling import Reconciling
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Network:
         self._attachments: Attachments
         self._introducing: Introducing
         self._measuring: Measuring
+        self._nearby: Nearby
         self._tasks: trio.Nursery | None = None
 
     @asynccontextmanager
@@ -68,6 +70,8 @@ class Network:
             self._measuring = Measuring(self._context, host)
             host.gate.on_slowed = self._slowed
             host.gate.on_excess_stream = self._excess_stream
+            self._nearby = Nearby(self._context, host, self._reconciling.blame)
+            self._reconciling.on_offers = self._nearby.learn
             self._reconciling.on_shared = self._shares_something
             yield self
 
@@ -76,6 +80,7 @@ class Network:
         async with trio.open_nursery() as nursery:
             self._tasks = nursery
             self._introducing.serve()
+            self._nearby.serve()
             nursery.start_soon(self._reconciling.run)
             nursery.start_soon(self._live.run)
             nursery.start_soon(self._attachments.run)
@@ -122,6 +127,10 @@ class Network:
             self._meeting.hurry()
             self._reconciling.soon()
         self._live.nudged()
+
+    def offers_changed(self) -> None:
+        """The person offers other commons than before: tell those who are connected."""
+        self._reconciling.soon()
 
     async def sync(self, deadline: float) -> None:
         """Reconcile with everybody connected; when nobody is, dial and wait for the first."""

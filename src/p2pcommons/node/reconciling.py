@@ -97,6 +97,8 @@ class Reconciling:
         self._tasks: trio.Nursery | None = None
         self.on_shared: Callable[[str], Awaitable[None]] | None = None
         """Called after a session with a peer that shares something with this node."""
+        self.on_offers: Callable[[str], Awaitable[None]] | None = None
+        """Called after a session with a peer that offers something."""
         self._interval = float(context.config.number("network.reconcile_seconds"))
 
     async def run(self) -> None:
@@ -279,6 +281,8 @@ class Reconciling:
             return
         if peer.shared and self.on_shared is not None and self._tasks is not None:
             self._tasks.start_soon(self.on_shared, peer_id)
+        if peer.offers and self.on_offers is not None and self._tasks is not None:
+            self._tasks.start_soon(self.on_offers, peer_id)
         if driver.received:
             self.soon_in_turn(PASS_ON_SECONDS, besides=peer_id)
             # What has just come is in no snapshot yet that was found equal.

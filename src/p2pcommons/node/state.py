@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from p2pcommons.node.measuring import TrafficLog
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from p2pcommons.protocol.events import ReconcileResult
 
 FAULTS_MAX = 16
@@ -19,6 +21,8 @@ BLOCK_SECONDS = 30
 """After the first fault; doubled with each further one."""
 BLOCK_SECONDS_MAX = 3_600
 RECENT_SESSIONS = 8
+OFFERS_MAX = 64
+"""Offered commons that are shown of one peer."""
 SLOWED_SECONDS = 60
 """As long as a person can still read why a peer was served slowly."""
 
@@ -94,6 +98,10 @@ class PeerState:
     round_trip_ms: float | None = None
     offers: dict[bytes, str] = field(default_factory=dict[bytes, str])
     """Public commons that it offers to whoever meets it, with their titles as far as known."""
+
+    def offer(self, ids: Sequence[bytes]) -> None:
+        """Note what it names in clear; beyond a number it is no list for a person any more."""
+        self.offers = {each: self.offers.get(each, "") for each in ids[:OFFERS_MAX]}
 
     def exchange(self, commons: bytes) -> Exchange:
         """Return what is known of one commons with this peer."""

@@ -147,7 +147,7 @@ def _peer(peer: PeerState, row: PeerRow | None, context: NodeContext) -> dict[st
 
 def offers_of(context: NodeContext, peer: PeerState | None) -> list[dict[str, object]]:
     """Return what a peer offers that was not joined here; a title that is not known is empty."""
-    if peer is None:
+    if peer is None or (peer.connected_since is None and peer.peer_id not in context.state.lan):
         return []
     return [
         {"id": commons.hex(), "title": clean_line(title)}

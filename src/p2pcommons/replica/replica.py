@@ -5,7 +5,7 @@
         replica.add_entry(garden.id, title="Compost", text="Turn it weekly.", tags=["soil"])
 
 The parts are stacked by concern: `base` (keys, settings, store), `writing`, `commons`, `reading`,
-`drafts`, `transfer` (files in and out), `peers`, `attachments`, `space`. All of them work with the
+`drafts`, `transfer` (files in and out), `peers`, `attachments`, `space`, `nearby`. All of them work with the
 network off.
 """
 
@@ -18,6 +18,7 @@ from p2pcommons.config import Config
 from p2pcommons.paths import Paths, find_paths
 from p2pcommons.replica.attachments import Attachments
 from p2pcommons.replica.checks import examine
+from p2pcommons.replica.nearby import Nearby
 from p2pcommons.replica.space import Space
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from p2pcommons.replica.records import Check
 
 
-class Replica(Attachments, Space):
+class Replica(Attachments, Space, Nearby):
     """One person's replica. Belongs to the thread that opened it."""
 
     def __enter__(self) -> Self:
