@@ -1,37 +1,31 @@
 """Finds nodes on the local network, and lets them find this one: mDNS with a service of our own.
 
 What is announced: a random name, the peer id, the addresses. No commons, no names of people.
-zeroconf blocks for seconds and calls back on a thread of its own; both stay inside this module.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import secrets
+import math
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 import trio
-from zeroconf import RecordUpdateListener, ServiceBrowser, ServiceInfo, Zeroconf
-from zeroconf._dns import DNSText
-from zeroconf._exceptions import Error as ZeroconfError
 
 from p2pcommons.errors import NetworkError
 from p2pcommons.net.dialing import clean_address
-from p2pcommons.net.interfaces import ip_of, is_loopback
+from p2pcommons.net.interfaces import ip_of, is_loopback, local_ips
 from p2pcommons.net.journal import paced_logger
+from p2pcommons.net.lan_service import SERVICE_ERRORS, LanService
 from p2pcommons.net.library import read_peer_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from zeroconf import RecordUpdate
+    from collections.abc import Iterable, Sequence
 
 log = paced_logger(__name__)
 
-SERVICE_TYPE = "_p2pcommons._udp.local."
-"""As libp2p's `_p2p._udp.local.`, with the same TXT records, but for these nodes alone."""
 KEY = b"dnsaddr"
 TEXT_BYTES_MAX = 255
 """Of one string in a TXT record (RFC 1035)."""
@@ -39,6 +33,8 @@ ADDRESSES_MAX = 8
 FOUND_MAX = 64
 """Finds kept for a reader that is slow; they are announced again."""
 STOP_SECONDS_MAX = 10.0
+ASK_SECONDS = 30.0
+"""Between questions who is there. js nodes answer questions and never announce themselves."""
 REMEMBERED_MAX = 1000
 REPEAT_SECONDS = 10.0
 """The same announcement of the same peer is told again after this time at the earliest."""
@@ -49,7 +45,7 @@ _in_thread: Any = cast(Any, trio.to_thread).run_sync
 
 @dataclass(frozen=True, slots=True)
 class LanPeer:
-    """A node that announced itself; nothing of it has been verified."""
+    """A node that announced itself; nothing of it has been verified. No addresses: it has left."""
 
     peer_id: str
     addresses: tuple[str, ...]
@@ -60,117 +56,120 @@ class LanDiscovery:
 
     def __init__(self) -> None:
         self._found_in, self.found = trio.open_memory_channel[LanPeer](FOUND_MAX)
-        self._told: OrderedDict[LanPeer, float] = OrderedDict()
+        self._told: OrderedDict[str, tuple[LanPeer, float]] = OrderedDict()
+        self._names: OrderedDict[str, frozenset[str]] = OrderedDict()
+        """The peers that each announced name stands for."""
         self._peer_id = ""
         self._announced: tuple[str, ...] = ()
-        self._zeroconf: Zeroconf | None = None
-        self._browser: ServiceBrowser | None = None
+        self._service: LanService | None = None
 
     @property
     def is_active(self) -> bool:
         """Whether this node announces itself now."""
-        return self._zeroconf is not None
+        return bool(self._announced)
 
     async def start(self, peer_id: str, addresses: Sequence[str]) -> bool:
         """Announce and look for others; again with other addresses, announce those.
 
-        `addresses` are concrete, with or without /p2p/ID. With loopback addresses alone nothing is
-        announced and nothing looked for: the answer is False.
+        `addresses` are concrete, with or without /p2p/ID; those that are not of this machine, or
+        lead here over a relay, are left out. With loopback addresses alone nothing is announced
+        and nothing looked for: the answer is False.
 
         Raises:
             NetworkError: no multicast on any of the interfaces.
         """
-        announced = announceable(peer_id, addresses)
-        if announced == self._announced and self.is_active:
-            return True
-        await self.stop()
+        here = frozenset(local_ips())
+        announced = tuple(each for each in announceable(peer_id, addresses) if ip_of(each) in here)
         if not announced:
+            await self.stop()
             return False
+        if announced == self._announced:
+            return True
         self._peer_id, self._announced = peer_id, announced
-        soon: Any = cast(Any, trio.lowlevel.current_trio_token()).run_sync_soon
-
-        def hop(text: bytes) -> None:
-            try:
-                soon(self._see, text)
-            except trio.RunFinishedError:
-                log.debug("found a node after the end")
-
         try:
-            await _in_thread(self._start_in_thread, hop)
-        except (OSError, ZeroconfError, RuntimeError) as error:
+            await self._announce()
+        except SERVICE_ERRORS as error:
             await self.stop()
             raise NetworkError(f"cannot announce on the local network: {error}") from error
         return True
 
+    async def _announce(self) -> None:
+        ips = list(dict.fromkeys(ip for ip in map(ip_of, self._announced) if ip is not None))
+        port = int(self._announced[0].split("/")[4])
+        text = encode_text(self._peer_id, self._announced)
+        if self._service is not None:
+            try:
+                await _in_thread(self._service.announce, ips, port, text)
+            except SERVICE_ERRORS as error:
+                log.info("beginning anew on the local network: %s", error)
+                await self._close()
+            else:
+                return
+        soon: Any = cast(Any, trio.lowlevel.current_trio_token()).run_sync_soon
+
+        def heard(name: str, text: bytes) -> None:
+            with suppress(trio.RunFinishedError):
+                soon(self._see, name, text)
+
+        def missed(name: str) -> None:
+            with suppress(trio.RunFinishedError):
+                soon(self._miss, name)
+
+        self._service = await _in_thread(LanService, ips, port, text, heard, missed)
+
+    async def ask(self) -> None:
+        """Ask again and again who is there, for ever."""
+        while True:
+            await trio.sleep(ASK_SECONDS)
+            if self._service is not None:
+                self._service.ask()
+
     async def stop(self) -> None:
         """Say goodbye and listen no more. Takes a moment, not the event loop's."""
-        running, self._zeroconf = self._zeroconf, None
-        browser, self._browser = self._browser, None
         self._announced = ()
-        if running is not None:
+        await self._close()
+
+    async def _close(self) -> None:
+        service, self._service = self._service, None
+        if service is not None:
             with trio.move_on_after(STOP_SECONDS_MAX) as scope:
                 scope.shield = True
-                await _in_thread(_stop_in_thread, running, browser)
+                await _in_thread(service.close)
 
-    def _start_in_thread(self, hop: Callable[[bytes], None]) -> None:
-        ips = list(dict.fromkeys(ip for ip in map(ip_of, self._announced) if ip is not None))
-        self._zeroconf = Zeroconf(interfaces=ips)
-        self._zeroconf.add_listener(_TextListener(hop), None)
-        self._browser = ServiceBrowser(self._zeroconf, SERVICE_TYPE, handlers=[_ignore])
-        name = secrets.token_hex(8)
-        info = ServiceInfo(
-            SERVICE_TYPE,
-            f"{name}.{SERVICE_TYPE}",
-            port=int(self._announced[0].split("/")[4]),
-            properties=encode_text(self._peer_id, self._announced),
-            server=f"{name}.local.",
-            addresses=[ipaddress.ip_address(ip).packed for ip in ips],
+    def _see(self, name: str, text: bytes) -> None:
+        if not self.is_active:
+            return
+        peers = [peer for peer in decode_text(text) if peer.peer_id != self._peer_id]
+        known = self._names.pop(name, frozenset())
+        self._names[name] = frozenset(
+            islice((*known, *(peer.peer_id for peer in peers)), FOUND_MAX)
         )
-        # The name is random: waiting to see whether somebody has it already is of no use.
-        self._zeroconf.register_service(info, cooperating_responders=True)
+        if len(self._names) > REMEMBERED_MAX:
+            self._names.popitem(last=False)
+        for peer in peers:
+            self._tell(peer)
 
-    def _see(self, text: bytes) -> None:
-        for peer in decode_text(text):
-            if peer.peer_id == self._peer_id or not self.is_active:
-                continue
-            now = trio.current_time()
-            told_at = self._told.pop(peer, None)
-            if told_at is not None and now - told_at < REPEAT_SECONDS:
-                self._told[peer] = told_at
-                continue
-            try:
-                self._found_in.send_nowait(peer)
-            except trio.WouldBlock:
-                continue
-            self._told[peer] = now
-            if len(self._told) > REMEMBERED_MAX:
-                self._told.popitem(last=False)
+    def _tell(self, peer: LanPeer) -> None:
+        now = trio.current_time()
+        told, told_at = self._told.get(peer.peer_id, (None, -math.inf))
+        if told == peer and now - told_at < REPEAT_SECONDS:
+            return
+        try:
+            self._found_in.send_nowait(peer)
+        except trio.WouldBlock:
+            return
+        self._told[peer.peer_id] = (peer, now)
+        self._told.move_to_end(peer.peer_id)
+        if len(self._told) > REMEMBERED_MAX:
+            self._told.popitem(last=False)
 
-
-class _TextListener(RecordUpdateListener):
-    """Takes the TXT record as it comes. The library's listener waits for an SRV record as well,
-    which js nodes do not send, and blocks its thread for up to 15 seconds meanwhile.
-    """
-
-    def __init__(self, hop: Callable[[bytes], None]) -> None:
-        super().__init__()
-        self._hop = hop
-
-    def async_update_records(
-        self,
-        zc: Zeroconf,  # noqa: ARG002
-        now: float,  # noqa: ARG002
-        records: list[RecordUpdate],
-    ) -> None:
-        """Called by zeroconf on its thread with what one packet brought."""
-        for update in records:
-            record = update.new
-            if (
-                isinstance(record, DNSText)
-                and record.name.lower().endswith("." + SERVICE_TYPE)
-                and record.ttl > 0
-            ):
-                self._hop(record.text)
+    def _miss(self, name: str) -> None:
+        """A name said goodbye or was not heard of for long; its peer may have got another one."""
+        left = self._names.pop(name, frozenset()).difference(*self._names.values())
+        for peer_id in left:
+            self._told.pop(peer_id, None)
+            with suppress(trio.WouldBlock):
+                self._found_in.send_nowait(LanPeer(peer_id, ()))
 
 
 def announceable(peer_id: str, addresses: Iterable[str]) -> tuple[str, ...]:
@@ -178,9 +177,17 @@ def announceable(peer_id: str, addresses: Iterable[str]) -> tuple[str, ...]:
     heads: dict[str, None] = {}
     for address in addresses:
         head = clean_address(address, peer_id)
-        if ip_of(head) is not None and not is_loopback(head):
+        if is_on_network(head):
             heads[head] = None
     return tuple(heads)[:ADDRESSES_MAX]
+
+
+def is_on_network(address: str) -> bool:
+    """Whether this is /ip4|ip6/…/tcp/… and means another machine: no loopback, nothing relayed."""
+    parts = address.split("/")
+    return (
+        len(parts) == 5 and parts[3] == "tcp" and bool(ip_of(address)) and not is_loopback(address)
+    )
 
 
 def encode_text(peer_id: str, addresses: Iterable[str]) -> bytes:
@@ -216,20 +223,5 @@ def _read_address(value: bytes) -> tuple[str, str] | None:
         head = clean_address(address, peer_id)
     except ValueError:
         return None
-    ip = ip_of(head)
-    return None if ip is None else (peer_id, head)
-
-
-def _stop_in_thread(running: Zeroconf, browser: ServiceBrowser | None) -> None:
-    try:
-        if browser is not None:
-            browser.cancel()
-        running.unregister_all_services()
-    except (OSError, ZeroconfError, RuntimeError) as error:
-        log.info("no goodbye on the local network: %s", error)
-    finally:
-        running.close()
-
-
-def _ignore(**_: object) -> None:
-    """The browser asks; the listener hears the answers."""
+    # Loopback, which js nodes announce as well, would lead to this machine itself.
+    return (peer_id, head) if is_on_network(head) else None

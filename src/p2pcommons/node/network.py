@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,8 @@ GOSSIP_FAULTS_MAX = 3
 """Faults in gossip before a neighbour is refused: one may be a bug of its version."""
 EXCESS_STREAMS_MAX = 256
 """Streams beyond its share before a peer is refused: no honest one ever has a second share open."""
-INTERFACES_SECONDS = 5.0
-"""How often the addresses of this machine are looked at: Wi-Fi comes and goes."""
+ANNOUNCE_AGAIN_SECONDS = 5.0
+"""Until this node tries again to announce itself on a LAN where that failed."""
 
 
 class Network:
@@ -51,6 +52,7 @@ class Network:
         self._measuring: Measuring
         self._nearby: Nearby
         self._tasks: trio.Nursery | None = None
+        self._moved = trio.Event()
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Network]:
@@ -68,6 +70,7 @@ class Network:
                 self._meeting.address_book_changed,
             )
             self._measuring = Measuring(self._context, host)
+            host.on_addresses_changed = self._addresses_changed
             host.gate.on_slowed = self._slowed
             host.gate.on_excess_stream = self._excess_stream
             self._nearby = Nearby(self._context, host, self._reconciling.blame)
@@ -166,21 +169,33 @@ class Network:
             peer.excess_streams = 0
             self._reconciling.blame(peer_id, f"{EXCESS_STREAMS_MAX} streams beyond its share")
 
+    def _addresses_changed(self) -> None:
+        """This machine has other addresses than before; the host tries everybody again itself."""
+        moved, self._moved = self._moved, trio.Event()
+        moved.set()
+
     async def _follow_lan(self) -> None:
         """Announce this node and look for others, on the interfaces there are just now."""
         lan = LanDiscovery()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._take_lan_peers, lan)
+            nursery.start_soon(lan.ask)
             try:
                 while True:
+                    moved, pause = self._moved, math.inf
                     try:
                         await lan.start(self._host.peer_id, self._host.addresses())
                     except NetworkError as error:
                         log.info("%s", error)
-                    await trio.sleep(INTERFACES_SECONDS)
+                        pause = ANNOUNCE_AGAIN_SECONDS
+                    with trio.move_on_after(pause):
+                        await moved.wait()
             finally:
                 await lan.stop()
 
     async def _take_lan_peers(self, lan: LanDiscovery) -> None:
         async for seen in lan.found:
-            self._meeting.seen_on_lan(seen.peer_id, seen.addresses)
+            if seen.addresses:
+                self._meeting.seen_on_lan(seen.peer_id, seen.addresses)
+            else:
+                self._context.state.lan.pop(seen.peer_id, None)
