@@ -2,7 +2,8 @@
 
 Usage: python tests/vectors/make_vectors.py [--check]
 
-An implementation that reads contributions-v1.json and protocol-v1.json right speaks version 1.
+An implementation that reads contributions-v1.json and protocol-v1.json right speaks version 1;
+later-kinds-v1.json has kinds that came later.
 Once people have signed contributions these files must not change; `--check` says if they would.
 """
 
@@ -152,6 +153,32 @@ def contributions() -> list[tuple[str, contribution.Contribution]]:
     return made
 
 
+def later_kinds(commons: bytes, entry: bytes) -> list[tuple[str, contribution.Contribution]]:
+    """Kinds that came after the first ones; the files of those did not change by it."""
+    made: list[tuple[str, contribution.Contribution]] = []
+
+    def add(name: str, body: kinds.Body, target: bytes, *parents: bytes) -> bytes:
+        kind, at = kinds.KIND_OF[type(body)], NOW + 200 + len(made)
+        encoded = kinds.encode_body(body, salt(name))
+        signed = contribution.sign(
+            ANA, kind, commons=commons, body=encoded, claimed_at=at, target=target, parents=parents
+        )
+        made.append((name, signed))
+        return signed.id
+
+    file = kinds.AttachBody("plan.pdf", 300_000, seed("plan"), seed("1") + seed("2"), note="p. 3")
+    add("a file of two pieces", file, entry)
+    words = add("a pledge in words", kinds.PledgeBody("I answer on Sundays"), commons)
+    keeps = add(
+        "a pledge to keep, with files and an end",
+        kinds.PledgeBody("I answer on Sundays", True, 5 * 10**9, NOW + 10**7),
+        commons,
+        words,
+    )
+    add("a pledge that takes it back", kinds.PledgeBody(), commons, keeps)
+    return made
+
+
 def unknown_kind(commons: bytes) -> contribution.Contribution:
     body = codec.encode({"salt": salt("unknown"), "nested": {"list": [1, -1, None, True, b"\x00"]}})
     return contribution.sign(BO, "sing-along", commons=commons, body=body, claimed_at=NOW + 90)
@@ -264,6 +291,7 @@ def session_messages(
 
 def files() -> dict[str, Case]:
     made = contributions()
+    later = later_kinds(made[0][1].id, made[2][1].id)
     return {
         "contributions-v1.json": {
             "format": "p2pcommons contributions, version 1",
@@ -271,6 +299,11 @@ def files() -> dict[str, Case]:
             "identities": identities(),
             "contributions": [contribution_case(name, item) for name, item in made],
             "invalid": invalid(made[0][1].id),
+        },
+        "later-kinds-v1.json": {
+            "format": "p2pcommons contributions of later kinds, version 1",
+            "note": "all bytes in hex; nodes that do not know a kind keep it and pass it on",
+            "contributions": [contribution_case(name, item) for name, item in later],
         },
         "protocol-v1.json": {
             "format": "p2pcommons protocol, version 1",

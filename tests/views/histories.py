@@ -14,6 +14,7 @@ from p2pcommons.model.kinds import (
     KIND_OF,
     CommonsBody,
     EntryBody,
+    PledgeBody,
     ProfileBody,
     RevokeBody,
     TagBody,
@@ -108,6 +109,17 @@ class Writer:
         """Return a profile."""
         return self.write(who, ProfileBody(name), None, after)
 
+    def pledge(
+        self,
+        who: Signer,
+        text: str = "",
+        *after: Contribution,
+        keep: bool = False,
+        target: bytes | None = None,
+    ) -> Contribution:
+        """Return a pledge for this commons."""
+        return self.write(who, PledgeBody(text, keep), target or self.commons, after)
+
     def revoke(self, who: Signer, device: bytes, *keep: Contribution) -> Contribution:
         """Return a revocation of one of the signer's devices."""
         return self.write(who, RevokeBody(tuple(sorted(item.id for item in keep))), device)
@@ -129,7 +141,18 @@ _TAGS = st.lists(
     max_size=3,
     unique=True,
 )
-_KINDS = ["entry"] * 6 + ["tag"] * 5 + ["withdraw"] * 3 + ["profile", "device-revoke", "comment"]
+_KINDS = (
+    ["entry"] * 6
+    + ["tag"] * 5
+    + ["withdraw"] * 3
+    + [
+        "profile",
+        "device-revoke",
+        "comment",
+        "pledge",
+        "pledge",
+    ]
+)
 
 
 @st.composite
@@ -181,6 +204,8 @@ def _target(
         return st.sampled_from([*own, *own, *own, *anything, unknown])
     if kind == "profile":
         return st.sampled_from([None, None, None, *anything])
+    if kind == "pledge":
+        return st.sampled_from([GARDEN.id, GARDEN.id, GARDEN.id, *anything])
     if kind == "device-revoke":
         return st.sampled_from([each.device for each in _PEOPLE])
     return st.sampled_from([*anything])
@@ -201,6 +226,9 @@ def _body(draw: st.DrawFn, kind: str, number: int, ids: Sequence[bytes]) -> byte
         return _unchecked(tags=tags, salt=salt)
     if kind == "profile":
         return _unchecked(name=draw(st.sampled_from(["Ana", "Bo", "ana"])), salt=salt)
+    if kind == "pledge":
+        text = draw(st.sampled_from(["", "I weed", "I water"]))
+        return _unchecked(text=text, keep=draw(st.booleans()), salt=salt)
     if kind == "device-revoke":
         keep = draw(st.lists(st.sampled_from(ids), max_size=6, unique=True))
         return _unchecked(keep=sorted(keep), salt=salt)

@@ -108,3 +108,62 @@ def test_a_withdrawn_profile_leaves_the_person_without_a_name():
     writer = Writer()
     profile = writer.profile(ANA, "Ana")
     assert not fold([GARDEN, profile, writer.withdraw(ANA, profile)]).profiles
+
+
+def pledged(view):
+    return {author: pledge.body.text for author, pledge in view.pledges.items() if pledge.body}
+
+
+def test_the_newest_pledge_of_an_author_counts():
+    writer = Writer()
+    first = writer.pledge(ANA, "I weed")
+    later = writer.pledge(ANA, "I water", first)
+    of_bo = writer.pledge(BO, "I answer")
+    view = fold([GARDEN, later, of_bo, first])
+    assert pledged(view) == {ANA.author: "I water", BO.author: "I answer"}
+    assert view.pledges[ANA.author].claimed_at == later.header.claimed_at
+
+
+def test_pledges_of_two_devices_that_did_not_meet_do_not_add_up():
+    writer = Writer()
+    here = writer.pledge(ANA, "I weed")
+    there = writer.pledge(ANAS_LAPTOP, "I water")
+    assert pledged(fold([GARDEN, here, there])) == {ANA.author: "I water"}
+
+
+def test_a_pledge_that_was_taken_back_or_withdrawn_is_none():
+    writer = Writer()
+    first = writer.pledge(ANA, "I weed", keep=True)
+    back = writer.pledge(ANA, "", first)
+    of_bo = writer.pledge(BO, "I answer")
+    gone = writer.withdraw(BO, of_bo)
+    assert fold([GARDEN, first, back, of_bo, gone]).pledges == {}
+
+
+def test_nobody_replaces_the_pledge_of_somebody_else():
+    writer = Writer()
+    said = writer.pledge(ANA, "I weed")
+    hostile = writer.pledge(BO, "", said)
+    assert pledged(fold([GARDEN, said, hostile])) == {ANA.author: "I weed"}
+
+
+def test_a_pledge_about_something_else_than_the_commons_is_none():
+    writer = Writer()
+    entry = writer.entry(ANA, "Compost")
+    assert fold([GARDEN, entry, writer.pledge(ANA, "I weed", target=entry.id)]).pledges == {}
+
+
+def test_an_older_pledge_never_stands_in_for_one_whose_words_are_missing():
+    writer = Writer()
+    first = writer.pledge(ANA, "I weed")
+    back = writer.pledge(ANA, "", first)
+    assert pledged(fold([GARDEN, first, without_body(back)])) == {}
+
+
+def test_a_pledge_that_says_nothing_leaves_the_one_before():
+    writer = Writer()
+    said = writer.pledge(ANA, "I weed")
+    odd = codec.encode({"text": "I water", "keep": 1, "salt": SALT})
+    assert pledged(fold([GARDEN, said, raw(ANA, "pledge", odd, target=GARDEN.id)])) == {
+        ANA.author: "I weed"
+    }

@@ -10,6 +10,7 @@ from p2pcommons.cli.choosing import title_of
 from p2pcommons.cli.columns import table
 from p2pcommons.cli.output import Reply
 from p2pcommons.cli.parsing import group, need_command
+from p2pcommons.cli.pledge import pledge_fields
 from p2pcommons.cli.terminal import ask, width_columns
 from p2pcommons.cli.times import count
 from p2pcommons.errors import ErrorCode, UserError
@@ -18,7 +19,7 @@ from p2pcommons.model.kinds import DEFAULT_LICENCE
 
 if TYPE_CHECKING:
     from p2pcommons.cli.invocation import Invocation
-    from p2pcommons.replica import Replica
+    from p2pcommons.replica import Pledge, Replica
     from p2pcommons.store import CommonsRow
 
 
@@ -80,6 +81,7 @@ def list_commons(invocation: Invocation, left: bool) -> Reply:
     with invocation.open_as_person() as replica:
         rows = replica.commons(left=left)
         sizes = {row.id: replica.bytes_used(row.id) for row in rows}
+        made = {row.id: replica.pledges(row.id) for row in rows}
     lines = table(
         [
             (
@@ -87,6 +89,7 @@ def list_commons(invocation: Invocation, left: bool) -> Reply:
                 count(row.entries, "entry", "entries"),
                 size_said(sizes[row.id]),
                 ("left: " if row.left_at is not None else "") + title_of(row),
+                _kept_by(made[row.id]),
             )
             for row in rows
         ],
@@ -96,7 +99,14 @@ def list_commons(invocation: Invocation, left: bool) -> Reply:
     steps = (
         () if rows else ("none yet: p2pcommons commons create TITLE, or p2pcommons join INVITE",)
     )
-    items = [{**commons_fields(row), "bytes": sizes[row.id]} for row in rows]
+    items = [
+        {
+            **commons_fields(row),
+            "bytes": sizes[row.id],
+            "pledges": [pledge_fields(each) for each in made[row.id]],
+        }
+        for row in rows
+    ]
     return Reply({"items": items}, lines, steps)
 
 
@@ -126,6 +136,17 @@ def leave(invocation: Invocation, ref: str, delete: bool) -> Reply:
         [short(row.id)],
         (f"{title_of(row)}: {said}",),
     )
+
+
+def _kept_by(made: tuple[Pledge, ...]) -> str:
+    """Say who promises to keep a commons: you, and how many others."""
+    keepers = [each for each in made if each.keeps]
+    own = any(each.is_own for each in keepers)
+    others = len(keepers) - own
+    said = ["you"] * own + (
+        [count(others, *(("other",) if own else ("person", "people")))] if others else []
+    )
+    return f"kept by {' and '.join(said)}" if said else ""
 
 
 def commons_fields(row: CommonsRow) -> dict[str, object]:

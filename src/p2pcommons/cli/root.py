@@ -50,6 +50,8 @@ SECTIONS = {
         "commons": (f"{_HERE}.commons", "commons"),
         "invite": (f"{_HERE}.invites", "invite"),
         "join": (f"{_HERE}.invites", "join"),
+        "pledge": (f"{_HERE}.pledge", "pledge"),
+        "pledges": (f"{_HERE}.pledge", "pledges"),
     },
     "Read": {
         "list": (f"{_HERE}.reading", "list_entries"),

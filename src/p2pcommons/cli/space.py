@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from p2pcommons.replica import Replica
     from p2pcommons.store import BudgetPlan, Found, GoingText, SpaceUse
 
+KEPT = "what it needs: you pledged to keep it"
 SHOWN_MAX = 20
 """Texts that a preview names to a person; scripts get all."""
 
@@ -58,18 +59,22 @@ def budget(
         if preview:
             plan = replica.budget_plan(row.id, wanted)
             return _preview(invocation, replica, row.id, plan)
+        is_kept = row.id in replica.kept_here()
         if size is None:
-            return Reply(
-                _space_fields(row.id, replica.space(row.id)),
-                named(_space_lines(replica.space(row.id))),
-            )
-        if wanted is not None:
+            use = replica.space(row.id)
+            fields = _space_fields(row.id, use, is_kept=is_kept)
+            return Reply(fields, named(_space_lines(use, is_kept=is_kept)))
+        if wanted is not None and not is_kept:
             _agree(invocation, replica.budget_plan(row.id, wanted), title_of(row), yes=yes)
         plan = replica.set_budget(row.id, wanted)
         use = replica.space(row.id)
     return Reply(
-        {**_space_fields(row.id, use), "dropped": len(plan.going), "freed": plan.freed},
-        named(_space_lines(use)),
+        {
+            **_space_fields(row.id, use, is_kept=is_kept),
+            "dropped": len(plan.going),
+            "freed": plan.freed,
+        },
+        named(_space_lines(use, is_kept=is_kept)),
         _after_budget(plan, title_of(row)),
     )
 
@@ -187,17 +192,21 @@ def _all_spaces(replica: Replica) -> Reply:
 
     items: list[dict[str, object]] = []
     rows: list[tuple[str, str, str, str]] = []
+    kept = replica.kept_here()
     for row in replica.commons():
         use = replica.space(row.id)
-        items.append({"title": title_of(row), **_space_fields(row.id, use)})
+        fields = _space_fields(row.id, use, is_kept=row.id in kept)
+        items.append({"title": title_of(row), **fields})
         limit = "no limit" if use.budget is None else f"of {size_said(use.budget)}"
+        limit = KEPT if row.id in kept else limit
         rows.append((short(row.id), size_said(use.bytes), limit, title_of(row)))
     return Reply({"items": items}, table(rows, width=width_columns(), right=(1,)))
 
 
-def _space_fields(commons: bytes, use: SpaceUse) -> dict[str, object]:
+def _space_fields(commons: bytes, use: SpaceUse, *, is_kept: bool) -> dict[str, object]:
     return {
         "commons": commons.hex(),
+        "kept": is_kept,
         "bytes": use.bytes,
         "budget": use.budget,
         "contributions": use.contributions,
@@ -213,10 +222,11 @@ def _space_fields(commons: bytes, use: SpaceUse) -> dict[str, object]:
     }
 
 
-def _space_lines(use: SpaceUse) -> list[tuple[str, str]]:
+def _space_lines(use: SpaceUse, *, is_kept: bool) -> list[tuple[str, str]]:
     from p2pcommons.replica import size_said
 
     limit = "no limit" if use.budget is None else size_said(use.budget)
+    limit = KEPT if is_kept else limit
     lines = [
         ("takes", f"{size_said(use.bytes)}, {count(use.contributions, 'contribution')}"),
         ("budget", limit),

@@ -22,6 +22,7 @@ from p2pcommons.model.limits import (
     FILE_NAME_BYTES_MAX,
     KEEP_IDS_MAX,
     NAME_CHARS_MAX,
+    PLEDGE_CHARS_MAX,
     RULE_CHARS_MAX,
     RULES_MAX,
     SALT_BYTES,
@@ -41,6 +42,7 @@ TAG: Final = "tag"
 WITHDRAW: Final = "withdraw"
 DEVICE_REVOKE: Final = "device-revoke"
 ATTACH: Final = "attach"
+PLEDGE: Final = "pledge"
 
 NOT_WITHDRAWABLE: Final = frozenset(
     {COMMONS, WITHDRAW, DEVICE_REVOKE, "propose", "close", "ack", "epoch"}
@@ -132,10 +134,38 @@ class AttachBody:
     note: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PledgeBody:
+    """What a person takes on for a commons; without words and without `keep` it takes back.
+
+    With `keep` an always-on node promises to hold every text, and files up to `files` bytes
+    together. `until` is the last moment of the promise, seconds since 1970 UTC.
+    """
+
+    text: str = ""
+    keep: bool = False
+    files: int = 0
+    until: int | None = None
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether nothing is promised any more."""
+        return not self.keep and not self.text.strip()
+
+
 _CALENDAR_SECONDS: Final = range(-62_135_596_800, 253_402_300_800)
 """Seconds since 1970 UTC in the years 1 to 9999."""
 
-Body = CommonsBody | ProfileBody | EntryBody | TagBody | WithdrawBody | RevokeBody | AttachBody
+Body = (
+    CommonsBody
+    | ProfileBody
+    | EntryBody
+    | TagBody
+    | WithdrawBody
+    | RevokeBody
+    | AttachBody
+    | PledgeBody
+)
 
 KIND_OF: Final[Mapping[type[Body], str]] = {
     CommonsBody: COMMONS,
@@ -145,6 +175,7 @@ KIND_OF: Final[Mapping[type[Body], str]] = {
     WithdrawBody: WITHDRAW,
     RevokeBody: DEVICE_REVOKE,
     AttachBody: ATTACH,
+    PledgeBody: PLEDGE,
 }
 
 
@@ -312,6 +343,18 @@ def _parse_attach(read: _Fields) -> AttachBody:
     return body
 
 
+def _parse_pledge(read: _Fields) -> PledgeBody:
+    files = read.optional("files", int) or 0
+    if files < 0:
+        raise _SaysNothingError
+    return PledgeBody(
+        text=read.required("text", str),
+        keep=read.required("keep", bool),
+        files=files,
+        until=_calendar_second(read.optional("until", int)),
+    )
+
+
 _PARSERS: Final[Mapping[str, Callable[[_Fields], Body]]] = {
     COMMONS: _parse_commons,
     PROFILE: _parse_profile,
@@ -320,6 +363,7 @@ _PARSERS: Final[Mapping[str, Callable[[_Fields], Body]]] = {
     WITHDRAW: _parse_withdraw,
     DEVICE_REVOKE: _parse_revoke,
     ATTACH: _parse_attach,
+    PLEDGE: _parse_pledge,
 }
 
 
@@ -340,6 +384,8 @@ def _check_written(body: Body) -> None:
         _check_tags(body.tags)
     elif isinstance(body, AttachBody):
         check_line("file name", body.name, FILE_NAME_BYTES_MAX)
+    elif isinstance(body, PledgeBody) and body.text:
+        check_line("pledge", body.text, PLEDGE_CHARS_MAX)
 
 
 def check_line(what: str, text: str, chars_max: int) -> None:

@@ -20,6 +20,9 @@ RULE_CHARS_MAX = 500
 NAME_CHARS_MAX = 80
 """Fits beside a title."""
 
+PLEDGE_CHARS_MAX = 500
+"""A promise that can be kept fits in a sentence or two."""
+
 KIND_CHARS_MAX = 24
 """Kinds are words of a-z and '-'."""
 

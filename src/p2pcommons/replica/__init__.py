@@ -13,6 +13,8 @@ from p2pcommons.replica.records import (
     ImportReport,
     InviteMade,
     JoinResult,
+    Kept,
+    Pledge,
     Selection,
 )
 from p2pcommons.replica.replica import Replica, open_replica
@@ -30,6 +32,8 @@ __all__ = [
     "ImportReport",
     "InviteMade",
     "JoinResult",
+    "Kept",
+    "Pledge",
     "Replica",
     "Selection",
     "examine_unopened",

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from p2pcommons import control
+from p2pcommons.config import Mode
 from p2pcommons.errors import ErrorCode, P2PCommonsError, StoreError, UserError
+from p2pcommons.model.ids import short
 from p2pcommons.replica import identity as identities
 from p2pcommons.replica.records import Check
 from p2pcommons.store.proof import (
@@ -201,6 +203,21 @@ def _only_here(replica: Replica) -> Iterator[Found]:
     yield True, f"{count} of yours are only here" if count else "others hold all that is yours", ""
 
 
+def _kept(replica: Replica) -> Iterator[Found]:
+    for commons in replica.kept_here():
+        row, kept = replica.commons_row(commons), replica.kept(commons)
+        if kept is None:
+            continue
+        title = row.title or row.title_hint or short(commons)
+        said = f"{title} is kept as you pledged"
+        if replica.config.mode is Mode.OFF:
+            yield False, f"{said}, and the network is off", "set network.mode, or take it back"
+        elif kept.texts_lacking:
+            yield True, f"{said}: {kept.texts_lacking:,} texts are still to come", ""
+        else:
+            yield True, f"{said}: all texts, {kept.files_here:,} of {kept.files:,} files", ""
+
+
 def _mode_of(path: Path, wanted: str) -> Found:
     if sys.platform == "win32":
         return True, f"{path} exists", ""
@@ -217,4 +234,4 @@ _BEFORE: dict[str, Look] = {
     "identity": _identity,
     "words": _words,
 }
-_AFTER: dict[str, Look] = {"node": _node, "held": _only_here}
+_AFTER: dict[str, Look] = {"node": _node, "held": _only_here, "kept": _kept}

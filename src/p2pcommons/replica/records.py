@@ -104,6 +104,43 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class Pledge:
+    """What one person takes on for a commons, since when.
+
+    With `keeps` their node promises to hold every text, and files up to `files` bytes together.
+    Times are seconds since 1970 UTC. It is a claim: nothing proves it.
+    """
+
+    id: bytes
+    commons: bytes
+    author: bytes
+    who: str
+    text: str
+    keeps: bool
+    files: int
+    until: int | None
+    since: int
+    is_own: bool
+    is_stranger: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A commons that this machine keeps, and how far that is: texts to come, files that are here.
+
+    `files_max` and `files_bytes` are bytes; `until` is when it ends, seconds since 1970 UTC.
+    """
+
+    commons: bytes
+    until: int | None
+    texts_lacking: int
+    files: int
+    files_here: int
+    files_bytes: int
+    files_max: int
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """What is being written. `commons` and `entry` are hex ids; `name` names the file."""
 

@@ -18,8 +18,8 @@ from p2pcommons.config import Config
 from p2pcommons.paths import Paths, find_paths
 from p2pcommons.replica.attachments import Attachments
 from p2pcommons.replica.checks import examine
+from p2pcommons.replica.pledges import Pledges
 from p2pcommons.replica.nearby import Nearby
-from p2pcommons.replica.space import Space
 
 if TYPE_CHECKING:
     import os

@@ -8,6 +8,7 @@ from __future__ import annotations
 from p2pcommons.store.attachments import AttachmentRow
 from p2pcommons.store.compacting import DiskState
 from p2pcommons.store.holdings import disk_bytes
+from p2pcommons.store.pledges import Keeping, PledgeRow
 from p2pcommons.store.query import EVER, Order, Phrase, Problem, Query, Span, parse_query
 from p2pcommons.store.records import (
     AuthorCount,
@@ -60,11 +61,13 @@ __all__ = [
     "Found",
     "GoingText",
     "IngestResult",
+    "Keeping",
     "Order",
     "PeerRow",
     "Person",
     "Phrase",
     "Pin",
+    "PledgeRow",
     "PoolLimits",
     "PoolLook",
     "Problem",

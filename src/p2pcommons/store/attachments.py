@@ -45,6 +45,19 @@ class AttachmentsPart(StorePart):
         )
         return list(_rows(rows))
 
+    def attachments_after(self, commons: bytes, rowid: int) -> tuple[list[AttachmentRow], int]:
+        """Return the files described by contributions after a rowid, and the last rowid there is.
+
+        Whoever follows a commons this way misses bodies that come long after their headers, and
+        withdrawals; it begins again at 0 now and then.
+        """
+        with self._database.reading():
+            last = self._database.read_one("SELECT max(rowid) FROM contribution")
+            rows = self._database.read(
+                f"{_SELECT} AND m.id = ? AND c.rowid > ? ORDER BY c.rowid", (commons, rowid)
+            )
+            return list(_rows(rows)), int((last or (0,))[0] or 0)
+
     def attachment(self, identifier: bytes) -> AttachmentRow | None:
         """Return one file by the id of the contribution that describes it."""
         rows = self._database.read(f"{_SELECT} AND c.id = ?", (identifier,))

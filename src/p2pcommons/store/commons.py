@@ -9,6 +9,7 @@ from p2pcommons.store.base import StorePart
 from p2pcommons.store.entry_folds import drop_entries
 from p2pcommons.store.ingest import ROWID_FLOOR, next_rowid
 from p2pcommons.store.interning import peer_number
+from p2pcommons.store.pledges import forget_keeping
 from p2pcommons.store.records import CommonsRow
 from p2pcommons.store.slots import Bodies
 
@@ -103,6 +104,7 @@ class CommonsPart(StorePart):
                 "WHERE rowid = ?",
                 (number,),
             )
+            forget_keeping(connection, commons)
 
     def inviters(self, commons: bytes) -> tuple[str, ...]:
         """Return the peers through whose invites this node joined."""

@@ -167,6 +167,13 @@ def profile_statements(connection: sqlite3.Connection, commons: int, author: int
     return with_parents(connection, [member for member in _members(rows) if not member.held.target])
 
 
+def members_of(
+    connection: sqlite3.Connection, rest: str, values: Mapping[str, object]
+) -> list[Member]:
+    """Return the counted contributions `c` that the rest of a query over them selects."""
+    return _members(connection.execute(_COLUMNS + rest, values).fetchall())
+
+
 def with_parents(connection: sqlite3.Connection, members: Sequence[Member]) -> list[Member]:
     """Return `members` with their parents filled in."""
     parents: defaultdict[int, list[bytes]] = defaultdict(list)

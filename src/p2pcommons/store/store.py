@@ -14,6 +14,7 @@ from p2pcommons.store.compacting import CompactPart
 from p2pcommons.store.database import Database
 from p2pcommons.store.ingest import Ingest
 from p2pcommons.store.peers import PeersPart
+from p2pcommons.store.pledges import PledgesPart
 from p2pcommons.store.records import IngestResult
 from p2pcommons.store.replica_set import ReplicaSetPart
 from p2pcommons.store.space import SpacePart
@@ -37,6 +38,7 @@ class Store(
     ReplicaSetPart,
     PeersPart,
     SpacePart,
+    PledgesPart,
     StrangersPart,
     CompactPart,
     UpkeepPart,

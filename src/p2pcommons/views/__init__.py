@@ -10,16 +10,25 @@ from p2pcommons.views.charter import unsupported
 from p2pcommons.views.entries import EntryView, Head, fold_entry, shown_to
 from p2pcommons.views.fold import CommonsView, fold
 from p2pcommons.views.held import Held, held
-from p2pcommons.views.statements import ProfileView, fold_profile, stated_tags, version_tags
+from p2pcommons.views.statements import (
+    PledgeView,
+    ProfileView,
+    fold_pledge,
+    fold_profile,
+    stated_tags,
+    version_tags,
+)
 
 __all__ = [
     "CommonsView",
     "EntryView",
     "Head",
     "Held",
+    "PledgeView",
     "ProfileView",
     "fold",
     "fold_entry",
+    "fold_pledge",
     "fold_profile",
     "held",
     "shown_to",

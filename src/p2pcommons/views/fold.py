@@ -10,12 +10,19 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from p2pcommons.model.kinds import COMMONS, ENTRY, PROFILE, TAG, CommonsBody, parse_body
+from p2pcommons.model.kinds import COMMONS, ENTRY, PLEDGE, PROFILE, TAG, CommonsBody, parse_body
 from p2pcommons.views.charter import unsupported
 from p2pcommons.views.entries import EntryView, fold_entry
 from p2pcommons.views.held import Held, held
 from p2pcommons.views.passes import is_disowned, is_withdrawn, revocations, withdrawals
-from p2pcommons.views.statements import ProfileView, fold_profile, stated_tags, version_tags
+from p2pcommons.views.statements import (
+    PledgeView,
+    ProfileView,
+    fold_pledge,
+    fold_profile,
+    stated_tags,
+    version_tags,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,6 +47,7 @@ class CommonsView:
     entries: dict[bytes, EntryView] = field(default_factory=dict[bytes, EntryView])
     tags: Tags = field(default_factory=dict[bytes, dict[bytes, frozenset[str]]])
     profiles: dict[bytes, ProfileView] = field(default_factory=dict[bytes, ProfileView])
+    pledges: dict[bytes, PledgeView] = field(default_factory=dict[bytes, PledgeView])
     waiting: dict[bytes, frozenset[bytes]] = field(default_factory=dict[bytes, frozenset[bytes]])
     disowned: frozenset[bytes] = frozenset()
     withdrawn: frozenset[bytes] = frozenset()
@@ -80,6 +88,7 @@ def fold_held(items: Iterable[Held], bodies: Mapping[bytes, Body | None]) -> Com
         entries,
         _tags(counted, entries, withdrawn, bodies),
         _profiles(counted, withdrawn, bodies),
+        _pledges(counted, withdrawn, bodies),
         waiting,
         disowned,
         withdrawn,
@@ -149,3 +158,15 @@ def _profiles(
             slots[item.author].append(item)
     folded = ((author, fold_profile(slot, withdrawn, bodies)) for author, slot in slots.items())
     return {author: profile for author, profile in folded if profile is not None}
+
+
+def _pledges(
+    counted: list[Held], withdrawn: frozenset[bytes], bodies: Mapping[bytes, Body | None]
+) -> dict[bytes, PledgeView]:
+    founding = next((item.id for item in counted if item.kind == COMMONS), None)
+    slots: defaultdict[bytes, list[Held]] = defaultdict(list)
+    for item in counted:
+        if item.kind == PLEDGE and item.target is not None and item.target == founding:
+            slots[item.author].append(item)
+    folded = ((author, fold_pledge(slot, withdrawn, bodies)) for author, slot in slots.items())
+    return {author: pledge for author, pledge in folded if pledge is not None}

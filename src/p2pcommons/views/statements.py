@@ -1,7 +1,7 @@
-"""Statements: one person's current word on a target, and what becomes of their tags and names.
+"""Statements: one person's current word on a target: their tags, their names, what they pledge.
 
 The slot of a statement is (author, kind, target). Two devices that did not know of each other
-leave two heads; tags of all heads count together, of a profile the newest head counts.
+leave two heads; tags of all heads count together, of a profile or pledge the newest head counts.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from p2pcommons.model.kinds import EntryBody, ProfileBody, TagBody
+from p2pcommons.model.kinds import EntryBody, PledgeBody, ProfileBody, TagBody
 from p2pcommons.model.tags import readable
 from p2pcommons.views.held import newest_first
 from p2pcommons.views.passes import replaced
@@ -77,6 +77,37 @@ def fold_profile(
         if item.id in withdrawn or (item.id in bodies and not isinstance(body, ProfileBody)):
             continue
         return ProfileView(item.id, item.author, body if isinstance(body, ProfileBody) else None)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class PledgeView:
+    """What a person takes on for a commons, since `claimed_at`; `body` is None where missing."""
+
+    id: bytes
+    author: bytes
+    claimed_at: int
+    body: PledgeBody | None
+
+
+def fold_pledge(
+    statements: Sequence[Held],
+    withdrawn: Collection[bytes],
+    bodies: Mapping[bytes, Body | None],
+) -> PledgeView | None:
+    """Return the newest head of one person's pledges that is not withdrawn and says something.
+
+    None where there is none or where it takes the pledge back. One whose body is missing counts:
+    an older promise never stands in for a newer one.
+    """
+    for item in statement_heads(statements):
+        body = bodies.get(item.id)
+        if item.id in withdrawn or (item.id in bodies and not isinstance(body, PledgeBody)):
+            continue
+        said = body if isinstance(body, PledgeBody) else None
+        if said is not None and said.takes_back:
+            return None
+        return PledgeView(item.id, item.author, item.claimed_at, said)
     return None
 
 

@@ -1,0 +1,143 @@
+"""What people take on for a commons, and the commons that this machine keeps whatever happens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from p2pcommons.blobstore import BlobStore
+from p2pcommons.errors import ErrorCode, UserError
+from p2pcommons.model.ids import display_name
+from p2pcommons.model.kinds import PledgeBody
+from p2pcommons.model.limits import NAME_CHARS_MAX, PLEDGE_CHARS_MAX
+from p2pcommons.model.words import clean_line
+from p2pcommons.replica.records import Kept, Pledge
+from p2pcommons.replica.space import Space
+
+if TYPE_CHECKING:
+    from p2pcommons.store import BudgetPlan, PledgeRow
+
+
+class Pledges(Space):
+    """Pledges of everybody, and one's own."""
+
+    def pledges(self, commons: bytes) -> tuple[Pledge, ...]:
+        """Return what people take on for a commons: strangers last, else the oldest first.
+
+        What has run out by this machine's clock is left out.
+        """
+        signer = self.find_signer()
+        me = None if signer is None else signer.author
+        now = self.now()
+        return tuple(
+            _shown(row, commons, me)
+            for row in self.store.pledges(commons)
+            if row.body.until is None or row.body.until >= now
+        )
+
+    def pledge(
+        self,
+        commons: bytes,
+        *,
+        text: str | None = None,
+        keep: bool | None = None,
+        files: int | None = None,
+        until: int | None = None,
+    ) -> Pledge:
+        """Tell the others what this person takes on; what is None stays as it was.
+
+        With `keep` this machine keeps the commons from now on: no budget touches it, every text
+        is fetched, and files up to `files` bytes together. Raises UserError naming a limit, or
+        CONFLICT for a size without a promise to keep.
+        """
+        me = self.require_signer().author
+        before, heads = self.store.pledge_statement(commons, me)
+        wanted = before or PledgeBody()
+        keeps_here = keep or (keep is None and commons in self.store.kept_commons(self.now()))
+        if files is not None and not keeps_here:
+            raise UserError("files are kept with the commons: add --keep", ErrorCode.CONFLICT)
+        if until is not None and until < self.now():
+            raise UserError("that day is over")
+        wanted = replace(
+            wanted,
+            text=wanted.text if text is None else text.strip(),
+            keep=wanted.keep if keep is None else keep,
+            files=wanted.files if files is None else files,
+            until=wanted.until if until is None else until,
+        )
+        if wanted.takes_back:
+            raise UserError("say what you take on: words, or --keep")
+        self._note_own_author()
+        if wanted != before:
+            self.contribute(wanted, commons=commons, target=commons, parents=heads)
+        if keeps_here:
+            self.store.keep_commons(commons, files=wanted.files, until=wanted.until)
+            self.nudge()
+        return next(each for each in self.pledges(commons) if each.is_own)
+
+    def take_pledge_back(self, commons: bytes) -> None:
+        """Promise nothing for a commons any more; this machine treats it like any other again.
+
+        Raises UserError(NOT_FOUND) where nothing was pledged.
+        """
+        me = self.require_signer().author
+        before, heads = self.store.pledge_statement(commons, me)
+        kept = self.store.stop_keeping(commons)
+        if before is not None:
+            self.contribute(PledgeBody(), commons=commons, target=commons, parents=heads)
+        elif not kept:
+            raise UserError("you have pledged nothing for this commons", ErrorCode.NOT_FOUND)
+        self.nudge()
+
+    def kept(self, commons: bytes) -> Kept | None:
+        """Return how far this machine is with a commons it keeps; None where it does not."""
+        noted = self.store.kept_commons(self.now()).get(commons)
+        if noted is None:
+            return None
+        rows, _last = self.store.attachments_after(commons, 0)
+        sizes = {row.file.sha256: row.file.size for row in rows}
+        blobs = BlobStore(self.paths.blobs_dir)
+        here = [size for sha256, size in sizes.items() if blobs.holds(sha256)]
+        return Kept(
+            commons,
+            noted.until,
+            self.store.texts_lacking(commons),
+            len(sizes),
+            len(here),
+            sum(here),
+            noted.files,
+        )
+
+    def kept_here(self) -> tuple[bytes, ...]:
+        """Return the commons that this machine keeps now."""
+        return tuple(self.store.kept_commons(self.now()))
+
+    def set_budget(self, commons: bytes, budget: int | None) -> BudgetPlan:
+        """Set what a commons may take, as `Space` does; one that is kept may take what it needs.
+
+        Raises UserError(REFUSED) for a limit on a commons that this machine keeps.
+        """
+        if budget is not None and commons in self.store.kept_commons(self.now()):
+            raise UserError(
+                "you pledged to keep this commons on this machine; "
+                "take that back first: p2pcommons pledge C --take-back",
+                ErrorCode.REFUSED,
+            )
+        return super().set_budget(commons, budget)
+
+
+def _shown(row: PledgeRow, commons: bytes, me: bytes | None) -> Pledge:
+    name = clean_line(row.author_name or "", NAME_CHARS_MAX) or None
+    return Pledge(
+        id=row.id,
+        commons=commons,
+        author=row.author,
+        who=display_name(name, row.author),
+        text=clean_line(row.body.text, PLEDGE_CHARS_MAX),
+        keeps=row.body.keep,
+        files=row.body.files,
+        until=row.body.until,
+        since=row.claimed_at,
+        is_own=row.author == me,
+        is_stranger=row.is_stranger,
+    )
