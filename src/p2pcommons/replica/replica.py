@@ -5,8 +5,8 @@
         replica.add_entry(garden.id, title="Compost", text="Turn it weekly.", tags=["soil"])
 
 The parts are stacked by concern: `base` (keys, settings, store), `writing`, `commons`, `reading`,
-`drafts`, `transfer` (files in and out), `peers`, `attachments`, `space`, `nearby`. All of them work with the
-network off.
+`drafts`, `transfer` (files in and out), `peers`, `attachments`, `space`, `pledges`,
+`nearby`. All of them work with the network off.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from p2pcommons.config import Config
 from p2pcommons.paths import Paths, find_paths
 from p2pcommons.replica.attachments import Attachments
 from p2pcommons.replica.checks import examine
-from p2pcommons.replica.pledges import Pledges
 from p2pcommons.replica.nearby import Nearby
+from p2pcommons.replica.pledges import Pledges
 
 if TYPE_CHECKING:
     import os
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from p2pcommons.replica.records import Check
 
 
-class Replica(Attachments, Space, Nearby):
+class Replica(Attachments, Pledges, Nearby):
     """One person's replica. Belongs to the thread that opened it."""
 
     def __enter__(self) -> Self:
