@@ -31,6 +31,8 @@ COMMAND_SECONDS = 120.0
 START_SECONDS = 60.0
 POLL_SECONDS = 0.1
 
+os.environ.setdefault("P2PCOMMONS_UPNP", "false")  # no router of this machine's network is asked
+
 Json = dict[str, object]
 
 

@@ -93,6 +93,15 @@ def test_new_addresses_need_new_votes() -> None:
     assert votes.next_question({"a": ["p"]}, 1) == ("a", 1)
 
 
+def test_after_a_sleep_all_are_asked_again_and_the_verdict_stands_meanwhile() -> None:
+    votes = ballot(a=True, b=True)
+    votes.doubt()
+    assert votes.verdict(2) is Verdict.REACHABLE
+    assert votes.next_question({"a": ["p"], "b": ["q"]}, 2) == ("a", 2)
+    votes.note("a", False, 2)
+    assert votes.next_question({"a": ["p"], "b": ["q"]}, 3) == ("b", 3)
+
+
 def test_who_does_not_say_is_left_alone_for_a_while() -> None:
     votes = ballot(a=None)
     assert votes.next_question({"a": ["p"]}, 1) == ("a", SILENT_SECONDS)

@@ -18,6 +18,7 @@ from p2pcommons.node.live import Live
 from p2pcommons.node.measuring import Measuring
 from p2pcommons.node.meeting import Meeting
 from p2pcommons.node.nearby import Nearby
+from p2pcommons.node.reachability import Reachability
 from p2pcommons.node.reconciling import Reconciling
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from p2pcommons.node.context import NodeContext
     from p2pcommons.node.ports import GossipPort, HostPort, OpenPorts
+    from p2pcommons.node.reachability import OpenNat
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +41,14 @@ ANNOUNCE_AGAIN_SECONDS = 5.0
 class Network:
     """Everything that a node in another mode than `off` has."""
 
-    def __init__(self, context: NodeContext, open_ports: OpenPorts) -> None:
+    def __init__(
+        self, context: NodeContext, open_ports: OpenPorts, open_nat: OpenNat | None = None
+    ) -> None:
+        """`open_nat` is left out where there are no NATs, as in simulations."""
         self._context = context
         self._open_ports = open_ports
+        self._open_nat = open_nat
+        self._reachability: Reachability | None = None
         self._host: HostPort
         self._gossip: GossipPort
         self._reconciling: Reconciling
@@ -76,6 +83,9 @@ class Network:
             self._nearby = Nearby(self._context, host, self._reconciling.blame)
             self._reconciling.on_offers = self._nearby.learn
             self._reconciling.on_shared = self._shares_something
+            if self._open_nat is not None:
+                nat = self._open_nat(host, self._reconciling.blame)
+                self._reachability = Reachability(self._context, host, nat)
             yield self
 
     async def run(self) -> None:
@@ -89,6 +99,8 @@ class Network:
             nursery.start_soon(self._attachments.run)
             nursery.start_soon(self._meeting.run)
             nursery.start_soon(self._measuring.run)
+            if self._reachability is not None:
+                nursery.start_soon(self._reachability.run)
             if self._context.mode in (Mode.LAN, Mode.OPEN):
                 nursery.start_soon(self._follow_lan)
 
@@ -100,6 +112,8 @@ class Network:
     def measure(self) -> None:
         """Bring the figures of the status up to date."""
         self._measuring.measure()
+        if self._reachability is not None:
+            self._reachability.look()
 
     def addresses(self) -> list[str]:
         """Return the addresses others can use, each with /p2p/ID."""

@@ -19,7 +19,8 @@ from p2pcommons.errors import NetworkError, UserError, first_error
 from p2pcommons.logs import log_to
 from p2pcommons.model import ed25519
 from p2pcommons.net.gossip import open_gossip
-from p2pcommons.net.host import open_host
+from p2pcommons.net.host import Host, open_host
+from p2pcommons.net.nat import Nat
 from p2pcommons.node.admission import StrangersPool, pool_limits
 from p2pcommons.node.attachments import read_id
 from p2pcommons.node.commands import ControlServer
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from p2pcommons.node.commands import Operation
     from p2pcommons.node.ports import GossipPort, HostPort, OpenPorts
+    from p2pcommons.node.reachability import NatPort
     from p2pcommons.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -136,7 +138,7 @@ class Runtime:
         async with AsyncExitStack() as stack:
             if self._mode is not Mode.OFF:
                 ports = _libp2p_ports(seed, self._listen_addresses())
-                network = Network(self._context, ports)
+                network = Network(self._context, ports, _libp2p_nat)
                 self._network = await stack.enter_async_context(network.open())
                 await self._note_addresses()
             self._engine = Engine(self._context, self._network)
@@ -300,6 +302,11 @@ def _libp2p_ports(seed: bytes, listen: Sequence[str]) -> OpenPorts:
             yield host, gossip
 
     return opened
+
+
+def _libp2p_nat(host: HostPort, blame: Callable[[str, str], None]) -> NatPort:
+    assert isinstance(host, Host), "the host that _libp2p_ports has opened"
+    return Nat(host, blame)
 
 
 def _sync_seconds(asked: object) -> float:

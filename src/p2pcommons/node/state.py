@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from p2pcommons.node.measuring import TrafficLog
+from p2pcommons.protocol.reachability import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,6 +145,8 @@ class NodeState:
         """Contributions that gossip had no room for; they come by reconciliation."""
         self.traffic = TrafficLog()
         self.paused: Paused | None = None
+        self.reachability = Standing()
+        """How others can reach this node, as far as it knows."""
         self.trouble = ""
         """The last failure of the store, in words; empty while all is well."""
 

@@ -49,6 +49,7 @@ def status_of(
             for lan_peer, where in sorted(context.state.lan.items())
         ],
         "next_try": next_try,
+        "reachability": context.state.reachability.as_fields(),
         "arrived": {
             "gossip": context.state.by_gossip,
             "sessions": context.state.by_session,

@@ -50,6 +50,8 @@ class Voter:
     """None: it did not say."""
     failures: int = 0
     """Times in a row that it did not reach this node."""
+    doubted: bool = False
+    """It is to be asked anew at once; until it answers its vote stands."""
 
 
 @dataclass(slots=True)
@@ -74,6 +76,11 @@ class Ballot:
     def forget(self) -> None:
         """The addresses have changed: what was found before says nothing now."""
         self.voters.clear()
+
+    def doubt(self) -> None:
+        """Something may have changed, as after a sleep: ask everybody again, one by one."""
+        for voter in self.voters.values():
+            voter.doubted = True
 
     def verdict(self, now: float, askable: int = 1) -> Verdict:
         """Weigh the votes; `askable` is the number of machines that could be asked now.
@@ -113,6 +120,8 @@ class Ballot:
         if voter is None:
             # A new one is asked at once until several have been heard, and while they disagree.
             return now if min(reached, failed) or reached + failed < ENOUGH_VOTERS else now + 60
+        if voter.doubted:
+            return now
         if voter.reached is None:
             return voter.at + SILENT_SECONDS
         if voter.reached is False and voter.failures < 2 and (askable <= 1 or reached):
@@ -132,6 +141,29 @@ class Surroundings:
     """Somebody of them is outside the local network."""
     relays: tuple[str, ...] = ()
     """Peers that relay to this node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How this node can be reached, as the status tells it."""
+
+    state: str = "off"
+    words: str = "network off"
+    relays: tuple[str, ...] = ()
+    upnp: str = "off"
+    """"mapped", "none" or "off"."""
+    public: tuple[str, ...] = ()
+    """Addresses of the internet that lead here, each with /p2p/ID."""
+
+    def as_fields(self) -> dict[str, object]:
+        """Return it for JSON."""
+        return {
+            "state": self.state,
+            "words": self.words,
+            "relays": list(self.relays),
+            "upnp": self.upnp,
+            "public": list(self.public),
+        }
 
 
 def in_words(verdict: Verdict, around: Surroundings) -> tuple[str, str]:

@@ -1,0 +1,236 @@
+"""Finds out whether others can reach this node from outside, and says so in words.
+
+Peers on the internet are asked to dial back, one after another and now and then again; what they
+found is weighed in `protocol.reachability`. Where they got through is announced.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from p2pcommons.net.interfaces import ip_of
+from p2pcommons.net.paths import CIRCUIT, relay_of
+from p2pcommons.net.sockets import host_key
+from p2pcommons.node.port_mapping import PortMapping
+from p2pcommons.protocol.reachability import (
+    Ballot,
+    Standing,
+    Surroundings,
+    Verdict,
+    in_words,
+    is_outside,
+    most_named,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from p2pcommons.net.reachability import DialBackReport
+    from p2pcommons.node.context import NodeContext
+    from p2pcommons.node.ports import HostPort
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""How often it is looked whether somebody is to be asked; looking costs microseconds."""
+ADDRESSES_SECONDS = 5.0
+"""How often the addresses of this machine are looked at."""
+SLEPT_SECONDS = 30.0
+"""A look that comes so much late: the machine slept, and may be elsewhere now."""
+JITTER_SECONDS = 60.0
+"""Nodes that started together do not ask together for ever."""
+SEEN_MAX = 64
+"""Machines of which it is kept how they see this node."""
+CANDIDATES_MAX = 8
+"""Addresses in one question."""
+ANNOUNCED = "public"
+"""The key under which the host announces what was found."""
+
+
+class NatPort(Protocol):
+    """What this needs of a host with NATs around it; `net.nat.Nat` is the real one."""
+
+    def serve(self) -> None:
+        """Help others."""
+        ...
+
+    def listening(self) -> tuple[str, ...]:
+        """Return the addresses of this machine that the host listens on now, without /p2p/ID."""
+        ...
+
+    async def seen_as(self, peer_id: str) -> str | None:
+        """Return the IP under which a directly connected peer sees this node."""
+        ...
+
+    async def ask(self, peer_id: str, addresses: Sequence[str]) -> DialBackReport:
+        """Let a directly connected peer dial back."""
+        ...
+
+
+class OpenNat(Protocol):
+    """Makes that for a host."""
+
+    def __call__(self, host: HostPort, blame: Callable[[str, str], None]) -> NatPort:
+        """`blame(peer_id, what)` is told who breaks the rules."""
+        ...
+
+
+class Reachability:
+    """What is known of how this node can be reached."""
+
+    def __init__(self, context: NodeContext, host: HostPort, nat: NatPort) -> None:
+        self._context = context
+        self._host = host
+        self._nat = nat
+        self._ballot = Ballot()
+        self._seen: dict[str, str] = {}
+        """How each machine sees this node."""
+        self._proven: dict[str, None] = {}
+        """Addresses at which somebody got through, the last one last."""
+        self._mapped: tuple[str, ...] = ()
+        self._upnp = "off"
+        self._listening: tuple[str, ...] = ()
+        self._mapping = PortMapping(context, nat.listening, self.mapped)
+        self._jitter = 0.0
+        self._verdict = Verdict.UNKNOWN
+
+    async def run(self) -> None:
+        """Keep a port of the router and ask peers to dial back, until cancelled."""
+        self._nat.serve()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._mapping.run)
+            await self._follow()
+
+    async def _follow(self) -> None:
+        """Ask whoever is due."""
+        addresses_at, looked_at = -ADDRESSES_SECONDS, self._clocks()
+        while True:
+            now = trio.current_time()
+            if now - addresses_at >= ADDRESSES_SECONDS:
+                addresses_at = now
+                self._look_at_addresses()
+            if any(
+                new - old > LOOK_SECONDS + SLEPT_SECONDS
+                for new, old in zip(self._clocks(), looked_at, strict=True)
+            ):
+                self._ballot.doubt()
+            await self._ask_one()
+            self.look()
+            looked_at = self._clocks()
+            await trio.sleep(LOOK_SECONDS)
+
+    def _clocks(self) -> tuple[float, float]:
+        """One goes on while a process is stopped, the other while the whole machine sleeps."""
+        return trio.current_time(), float(self._context.now())
+
+    # What is known
+
+    def look(self) -> None:
+        """Bring the words up to date."""
+        machines = self._outsiders()
+        verdict = self._ballot.verdict(trio.current_time(), len(machines))
+        if verdict is not self._verdict:
+            log.info("from outside this node is now %s", verdict)
+            self._verdict = verdict
+        self._announce()
+        addresses = self._host.addresses()
+        relays = tuple(dict.fromkeys(filter(None, map(relay_of, addresses))))
+        around = Surroundings(
+            anybody=bool(self._host.connected_peers()), outsiders=bool(machines), relays=relays
+        )
+        state, words = in_words(verdict, around)
+        public = self._proven if verdict is Verdict.REACHABLE else self._mapped
+        end = f"/p2p/{self._host.peer_id}"
+        self._context.state.reachability = Standing(
+            state, words, relays, self._upnp, tuple(each + end for each in public)
+        )
+
+    def own_ips(self) -> tuple[str, ...]:
+        """The IPs under which this node is seen from outside, that most name first."""
+        first = most_named(self._seen.values())
+        return tuple(dict.fromkeys(each for each in (first, *self._seen.values()) if each))
+
+    def mapped(self, addresses: Sequence[str], how: str) -> None:
+        """Take the addresses at which a router says it passes connections on to this node."""
+        if addresses != self._mapped:
+            self._ballot.doubt()
+        self._mapped, self._upnp = tuple(addresses), how
+
+    def _announce(self) -> None:
+        listening = set(self._listening)
+        proven = self._proven if self._verdict is Verdict.REACHABLE else {}
+        public = dict.fromkeys((*self._mapped, *proven))
+        self._host.set_announced(ANNOUNCED, [each for each in public if each not in listening])
+
+    def _look_at_addresses(self) -> None:
+        listening = self._nat.listening()
+        if listening == self._listening:
+            return
+        if self._listening:
+            log.info("the addresses of this machine have changed")
+            self._ballot.forget()
+            self._seen.clear()
+            self._proven.clear()
+            self._mapping.addresses_changed()
+        self._listening = listening
+
+    # Asking
+
+    def _outsiders(self) -> dict[str, list[str]]:
+        """Peers on the internet with a connection of their own, by machine."""
+        found: dict[str, list[str]] = {}
+        for peer_id in self._host.connected_peers():
+            for address in self._host.remote_addresses(peer_id):
+                ip = ip_of(address)
+                if ip is not None and CIRCUIT not in address and is_outside(ip):
+                    found.setdefault(host_key((ip, 0)), []).append(peer_id)
+                    break
+        return found
+
+    async def _ask_one(self) -> None:
+        machines, now = self._outsiders(), trio.current_time()
+        question = self._ballot.next_question(machines, now)
+        if question is None or not self._listening:
+            return
+        machine, due = question
+        known = self._ballot.voters.get(machine)
+        patient = known is not None and self._verdict is not Verdict.UNKNOWN and not known.doubted
+        if now < due + (self._jitter if patient else 0.0):
+            return
+        self._jitter = self._context.chance.uniform(0.0, JITTER_SECONDS)
+        await self._ask(machine, self._context.chance.choice(machines[machine]))
+
+    async def _ask(self, machine: str, peer_id: str) -> None:
+        seen = await self._nat.seen_as(peer_id)
+        self._seen.pop(machine, None)
+        if seen is not None and is_outside(seen):
+            self._seen[machine] = seen
+            if len(self._seen) > SEEN_MAX:
+                del self._seen[next(iter(self._seen))]
+        wanted = self._candidates(seen)
+        listening = self._listening
+        reached = None
+        if wanted:
+            report = await self._nat.ask(peer_id, wanted)
+            reached = report.reached
+            log.info("dialled back by %s: %s %s", peer_id, reached, report.words)
+            if reached and report.address is not None:
+                self._proven.pop(report.address, None)
+                self._proven[report.address] = None
+                for old in list(self._proven)[:-CANDIDATES_MAX]:
+                    del self._proven[old]
+        if listening == self._listening:
+            self._ballot.note(machine, reached, trio.current_time())
+
+    def _candidates(self, seen: str | None) -> list[str]:
+        """Addresses at which a peer that sees this node as `seen` may get through."""
+        found = dict.fromkeys(self._mapped)
+        if seen is not None and is_outside(seen):
+            kind = "ip6" if ":" in seen else "ip4"
+            ends = (each.split("/") for each in self._listening)
+            ports = dict.fromkeys(parts[4] for parts in ends if parts[1] == kind)
+            found.update(dict.fromkeys(f"/{kind}/{seen}/tcp/{port}" for port in ports))
+        return list(found)[:CANDIDATES_MAX]
