@@ -46,6 +46,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("network.port", 0, "TCP port, drawn once at the first start", "P2PCOMMONS_PORT"),
     Setting("network.listen", [], "listen addresses instead of all interfaces", ""),
     Setting("network.upnp", True, "ask the router to pass connections on", "P2PCOMMONS_UPNP"),
+    Setting("network.bootstrap", [], "peers to begin with, each /ip4/…/tcp/…/p2p/ID", ""),
     Setting("network.reconcile_seconds", 300, "pause between reconciliations with a peer", ""),
     Setting("network.kilobytes_per_second", 0, "most that is moved in and out; 0: no limit", ""),
     Setting("network.megabytes_per_day", 0, "the same for a day of this machine; 0: no limit", ""),

@@ -16,6 +16,8 @@ from p2pcommons.config import Mode
 from p2pcommons.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from p2pcommons.node.context import NodeContext
     from p2pcommons.node.ports import HostPort
     from p2pcommons.node.reconciling import Reconciling
@@ -53,6 +55,11 @@ class Meeting:
         self._where: dict[str, tuple[str, ...]] = {}
         """The addresses a peer was dialled at last: a new one is tried at once."""
         self._limiter = trio.CapacityLimiter(DIALS_MAX)
+        self.bootstrap: Mapping[str, tuple[str, ...]] = {}
+        """Peers of the settings, with their addresses: dialled like those of the address book."""
+        self.on_met: Callable[[str], None] | None = None
+        """Told who has connected."""
+        self.on_left: Callable[[], None] | None = None
 
     async def run(self) -> None:
         """Dial whoever is due, and look again when somebody will be or something has changed."""
@@ -118,6 +125,9 @@ class Meeting:
         addresses = {
             peer_id: row.addresses for peer_id, row in known.items() if row.source not in named
         }
+        for peer_id, listed in self.bootstrap.items():
+            if peer_id != self._host.peer_id:
+                addresses[peer_id] = tuple(dict.fromkeys((*addresses.get(peer_id, ()), *listed)))
         for peer_id, seen in self._context.state.lan.items():
             # What the LAN shows is fresh; the book may be from yesterday's network.
             addresses[peer_id] = tuple(dict.fromkeys((*seen, *addresses.get(peer_id, ()))))
@@ -172,11 +182,15 @@ class Meeting:
                 self._context.state.forget_strangers()
                 self._retry_at.pop(event.peer_id, None)
                 self._reconciling.connected(event.peer_id)
+                if self.on_met is not None:
+                    self.on_met(event.peer_id)
             else:
                 self._pause_after_goodbye(event.peer_id)
                 peer.connected_since = None
                 self._host.release(event.peer_id)
                 self._reconciling.disconnected(event.peer_id)
+                if self.on_left is not None:
+                    self.on_left()
                 self._wake.set()
 
     def _pause_after_goodbye(self, peer_id: str) -> None:
@@ -186,7 +200,8 @@ class Meeting:
         """
         peer = self._context.state.peer(peer_id)
         lived = self._context.now() - (peer.connected_since or 0)
-        if peer.shared is not None and not peer.shared:
+        is_stranger = peer.shared is not None and not peer.shared
+        if is_stranger and peer_id not in self.bootstrap:
             pause = float(STRANGER_SECONDS)
         elif lived < REFUSED_SECONDS:
             peer.failures += 1

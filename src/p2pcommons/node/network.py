@@ -13,6 +13,7 @@ from p2pcommons.config import Mode
 from p2pcommons.errors import NetworkError
 from p2pcommons.net.lan import LanDiscovery
 from p2pcommons.node.attachments import Attachments
+from p2pcommons.node.finding import Finding
 from p2pcommons.node.introducing import Introducing
 from p2pcommons.node.live import Live
 from p2pcommons.node.measuring import Measuring
@@ -20,6 +21,7 @@ from p2pcommons.node.meeting import Meeting
 from p2pcommons.node.nearby import Nearby
 from p2pcommons.node.reachability import Reachability
 from p2pcommons.node.reconciling import Reconciling
+from p2pcommons.protocol.addresses import read_peer_addresses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -56,6 +58,7 @@ class Network:
         self._live: Live
         self._attachments: Attachments
         self._introducing: Introducing
+        self._finding: Finding | None = None
         self._measuring: Measuring
         self._nearby: Nearby
         self._tasks: trio.Nursery | None = None
@@ -76,6 +79,9 @@ class Network:
                 self._reconciling.blame,
                 self._meeting.address_book_changed,
             )
+            self._meeting.bootstrap = self._bootstrap()
+            if self._context.mode is Mode.OPEN:
+                self._finding = self._open_finding()
             self._measuring = Measuring(self._context, host)
             host.on_addresses_changed = self._addresses_changed
             host.gate.on_slowed = self._slowed
@@ -103,6 +109,8 @@ class Network:
                 nursery.start_soon(self._reachability.run)
             if self._context.mode in (Mode.LAN, Mode.OPEN):
                 nursery.start_soon(self._follow_lan)
+            if self._finding is not None:
+                nursery.start_soon(self._finding.run)
 
     async def _shares_something(self, peer_id: str) -> None:
         """A session found that a peer shares a commons: note it, and ask whom it knows."""
@@ -126,6 +134,8 @@ class Network:
     def hurry(self) -> None:
         """Dial everybody known now."""
         self._meeting.hurry()
+        if self._finding is not None:
+            self._finding.hurry()
 
     def nudged(self) -> None:
         """Something was committed, perhaps of ours: publish it."""
@@ -143,6 +153,8 @@ class Network:
             await self._live.follow_commons()
             self._meeting.hurry()
             self._reconciling.soon()
+        if self._finding is not None:
+            self._finding.changed()
         self._live.nudged()
 
     def offers_changed(self) -> None:
@@ -157,6 +169,20 @@ class Network:
                 return
             await trio.sleep(0.05)
         await self._reconciling.now_with_all(deadline)
+
+    def _open_finding(self) -> Finding:
+        finding = Finding(self._context, self._host, self._reconciling.blame)
+        finding.directory.kept = frozenset(self._meeting.bootstrap)
+        self._meeting.on_met = finding.met
+        self._meeting.on_left = finding.changed
+        return finding
+
+    def _bootstrap(self) -> dict[str, tuple[str, ...]]:
+        """Return the peers of the settings; a wrong entry is told and stops nothing."""
+        peers, wrong = read_peer_addresses(self._context.config.texts("network.bootstrap"))
+        for said in wrong:
+            log.error("network.bootstrap: %s", said)
+        return peers
 
     async def _anybody_known(self) -> bool:
         known = await self._context.storage.read(lambda store: store.peers())

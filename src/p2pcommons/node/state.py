@@ -130,6 +130,21 @@ class Paused:
     """Seconds since 1970 UTC; None: until somebody ends it."""
 
 
+@dataclass(slots=True)
+class Found:
+    """What the directory of who holds what brought since the node started."""
+
+    dht_peers: int = 0
+    """Nodes known there now."""
+    looked_up: int = 0
+    found: int = 0
+    """Holders met that way."""
+    last: int | None = None
+    """When something was last looked up."""
+    words: str = ""
+    """What came of it, for a person."""
+
+
 class NodeState:
     """Peers by id, and what the node is doing, in words."""
 
@@ -147,6 +162,7 @@ class NodeState:
         self.paused: Paused | None = None
         self.reachability = Standing()
         """How others can reach this node, as far as it knows."""
+        self.finding = Found()
         self.trouble = ""
         """The last failure of the store, in words; empty while all is well."""
 

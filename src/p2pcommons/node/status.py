@@ -59,6 +59,7 @@ def status_of(
         "paused": None
         if context.state.paused is None
         else {"until": context.state.paused.until, "reason": context.state.paused.reason},
+        "finding": asdict(context.state.finding),
         "activity": _activity(context, len(addresses)),
         "trouble": clean_line(context.state.trouble),
     }
@@ -224,4 +225,5 @@ def _activity(context: NodeContext, listening: int) -> str:
         return f"connected with {len(connected)} {'peer' if len(connected) == 1 else 'peers'}"
     if not listening:
         return "not listening"
-    return "no peer reached"
+    words = context.state.finding.words
+    return f"no peer reached; {words}" if words else "no peer reached"

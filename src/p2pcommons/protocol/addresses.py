@@ -48,6 +48,20 @@ def split_peer_address(text: str) -> tuple[str, str]:
     return address, peer_id
 
 
+def read_peer_addresses(texts: Iterable[str]) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Return the addresses of each peer in a list of `/…/tcp/PORT/p2p/ID`, and what is wrong."""
+    found: dict[str, tuple[str, ...]] = {}
+    wrong: list[str] = []
+    for text in texts:
+        try:
+            address, peer_id = split_peer_address(text)
+        except UserError as error:
+            wrong.append(str(error))
+            continue
+        found[peer_id] = tuple(dict.fromkeys((*found.get(peer_id, ()), address)))
+    return found, wrong
+
+
 def check_peer_id(peer_id: str) -> bytes:
     """Return the Ed25519 key inside a base58 peer id. Raises UserError when it is not one."""
     try:

@@ -47,6 +47,7 @@ class Lookup:
         own_peer_id: str,
         seeds: Iterable[Contact],
         *,
+        first: Iterable[str] = (),
         asked_max: int = ASKED_MAX,
         nearest: int = CONTACTS_MAX,
     ) -> None:
@@ -63,6 +64,8 @@ class Lookup:
         self.providers: dict[str, Named] = {}
         """Who is said to hold it, in the order of being named."""
         self._own_peer_id = own_peer_id
+        self._first = list(first)
+        """Who is asked in any case, however far: who is connected costs no dialling."""
         self._take(seeds)
 
     @property
@@ -129,6 +132,10 @@ class Lookup:
         """Return who is the nearest that may still be asked, if it can be among the nearest."""
         if self.asked >= self._asked_max:
             return None
+        while self._first:
+            if self._first[0] in self._waiting:
+                return self._first[0]
+            del self._first[0]
         allowed = [
             (distance, peer_id)
             for peer_id, (distance, contact) in self._waiting.items()
