@@ -20,6 +20,7 @@ ADDRESSES_SHOWN_MAX = 1
 TRIED_SHOWN_MAX = 4
 OFFERERS_NAMED_MAX = 2
 PAIRS_SHOWN_MAX = 3
+KEEPERS_NAMED_MAX = 3
 NOT_KNOWN = "not known yet"
 
 
@@ -121,6 +122,11 @@ def offer_rows(status: NodeStatus, overview: Overview) -> list[tuple[Offer, str]
     return [(offer, _offered_by(who[commons])) for commons, offer in offers.items()]
 
 
+def offer_title(offer: Offer) -> str:
+    """What an offered commons is called: its title, else the beginning of its id."""
+    return offer.title or f"a commons that begins with {offer.commons[:10]}"
+
+
 def nearby_words(status: NodeStatus, *, offered: bool) -> str:
     """What to say about this network where no commons of it can be joined."""
     if offered or not status.running:
@@ -149,12 +155,12 @@ def commons_lines(
             lines.append((_amount(line), "plain"))
             if line.words:
                 lines.append((" ".join(line.words), "words"))
+            lines += [(said, "plain") for said in _taken_on(line)]
             lines += [*pairs, ("", "gap")]
         else:
             lines.append((f"{line.title}: {_amount(line)}", ""))
-            lines.append(
-                ("  " + ", ".join([" ".join(line.words), *(said for said, _ in pairs)]), "plain")
-            )
+            said = [" ".join(line.words), *(said for said, _ in pairs), *_taken_on(line)]
+            lines.append((f"  {', '.join(part for part in said if part)}", "plain"))
     return lines[:-1] if wide else lines
 
 
@@ -195,6 +201,14 @@ def _amount(line: CommonsLine) -> str:
         return held
     limit = "" if line.budget is None else f" of {size_said(line.budget)}"
     return f"{held}, {size_said(line.size)}{limit} on disk"
+
+
+def _taken_on(line: CommonsLine) -> list[str]:
+    """Who keeps a commons, and whether it is offered."""
+    others, more = list(line.keepers[:KEEPERS_NAMED_MAX]), len(line.keepers) - KEEPERS_NAMED_MAX
+    who = wording.listed((["you"] if line.kept else []) + others, max(0, more))
+    lines = [f"kept by {who}"] if who else []
+    return [*lines, "offered to people nearby"] if line.offered else lines
 
 
 def _pairs(known: CommonsStatus | None, connected: set[str], now: int) -> list[tuple[str, str]]:

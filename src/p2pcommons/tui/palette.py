@@ -32,13 +32,21 @@ _ACTIONS = (
     ("Room on this machine", "what a commons takes, and its budget", "room"),
     ("Pin or unpin", "keep the texts of this entry", "pin"),
     ("Remove from this machine", "this entry, not for the others", "remove"),
+    ("Sync now", "with every connected peer", "sync"),
+    ("Add a peer or an invite", "paste it", "add"),
+    ("Pause the network", "for an hour, a day, until resumed", "pause"),
+    ("Resume the network", "after a pause", "resume"),
+    ("Join what is offered nearby", "a public commons of somebody on this network", "join_nearby"),
+    ("Offer a commons nearby", "or name it to members alone again", "offer"),
+    ("Who keeps a commons", "pledge to keep it, or take that back", "keep"),
+    ("Mode of the network", "off, friends, lan, open", "mode"),
 )
 
 
 def commands(app: App[int], screen: Screen[object]) -> Iterable[SystemCommand]:
     """Actions of the screen that is on top, and of the whole program."""
     for title, told, action in _ACTIONS:
-        if hasattr(screen, f"action_{action}"):
+        if hasattr(screen, f"action_{action}") and screen.check_action(action, ()):
             yield SystemCommand(title, told, partial(screen.run_action, action))
     yield SystemCommand("Browse", "all entries", partial(app.run_action, "mode('browse')"))
     yield SystemCommand(

@@ -41,6 +41,12 @@ class CommonsLine:
     size: int = 0
     """Bytes it takes on disk, about."""
     budget: int | None = None
+    offered: bool = False
+    """Whether it is named to everybody nearby."""
+    keepers: tuple[str, ...] = ()
+    """Who pledges to keep it, without oneself."""
+    kept: bool = False
+    """Whether this person pledges to keep it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ def overview(replica: Replica) -> Overview:
     me = None
     if identity is not None:
         me = Me(identity.author, identity.name, identity.shown, identity.words_unconfirmed)
-    lines = tuple(_commons_line(replica, row) for row in replica.commons())
+    offered = frozenset(replica.offered())
+    lines = tuple(_commons_line(replica, row, offered) for row in replica.commons())
     return Overview(version, me, lines, replica.only_here())
 
 
@@ -136,8 +137,9 @@ def _title(row: EntryRow | VersionRow) -> str:
     return MISSING_TITLE if row.missing else row.title or UNTITLED
 
 
-def _commons_line(replica: Replica, row: CommonsRow) -> CommonsLine:
+def _commons_line(replica: Replica, row: CommonsRow, offered: frozenset[bytes]) -> CommonsLine:
     digest = replica.digest(row.id)
+    keeping = [pledge for pledge in replica.pledges(row.id) if pledge.keeps]
     return CommonsLine(
         commons=row.id,
         title=row.title or row.title_hint or "(not received yet)",
@@ -150,6 +152,9 @@ def _commons_line(replica: Replica, row: CommonsRow) -> CommonsLine:
         unsupported=row.unsupported or "",
         size=replica.bytes_used(row.id),
         budget=replica.budget(row.id),
+        offered=row.id in offered,
+        keepers=tuple(pledge.who for pledge in keeping if not pledge.is_own),
+        kept=any(pledge.is_own for pledge in keeping),
     )
 
 

@@ -16,7 +16,8 @@ from p2pcommons.tui.command import command
 from p2pcommons.tui.messages import NodeWanted, Wrote
 from p2pcommons.tui.screens.dialog import Confirm, Dialog, words
 from p2pcommons.tui.screens.invite_card import WhichCommons, commons_choices
-from p2pcommons.tui.screens.welcome import BEGIN, HANDBOOK, JOIN, LEAVE
+from p2pcommons.tui.screens.nearby import offer_commons
+from p2pcommons.tui.screens.welcome import BEGIN, HANDBOOK, JOIN, LEAVE, NEARBY, OFFER
 from p2pcommons.tui.widgets.choice_list import ChoiceList
 from p2pcommons.tui.widgets.field import Field
 
@@ -54,6 +55,12 @@ async def open_handbook(page: Page, context: Context) -> None:
     page.app.post_message(Wrote())
 
 
+async def look_around(page: Page) -> None:
+    """Start the node if need be, and go where it shows who is nearby."""
+    page.app.post_message(NodeWanted(asked=True))
+    await page.app.switch_mode("network")
+
+
 async def more_commons(page: Page, context: Context) -> None:
     """Let the person choose among the ways in."""
     chosen = await page.app.push_screen_wait(WaysIn(context))
@@ -61,6 +68,10 @@ async def more_commons(page: Page, context: Context) -> None:
         await begin(page, context)
     elif chosen == JOIN.key:
         await join(page, context)
+    elif chosen == NEARBY.key:
+        await look_around(page)
+    elif chosen == OFFER.key:
+        await offer_commons(page, context)
     elif chosen == HANDBOOK.key:
         await open_handbook(page, context)
     elif chosen == LEAVE.key:
@@ -99,6 +110,8 @@ class WaysIn(Dialog[str]):
     HELP_COMMANDS = (
         "p2pcommons commons create TITLE",
         "p2pcommons join INVITE",
+        "p2pcommons nearby",
+        "p2pcommons commons offer C",
         "p2pcommons commons leave C",
     )
 
@@ -116,8 +129,8 @@ class WaysIn(Dialog[str]):
 
     def content(self) -> Iterable[Widget]:
         """The ways in, and the way out."""
-        ways = [BEGIN, JOIN, HANDBOOK]
-        ways += [LEAVE] if self.context.news.overview.commons else []
+        ways = [BEGIN, JOIN, NEARBY, HANDBOOK]
+        ways += [OFFER, LEAVE] if self.context.news.overview.commons else []
         yield ChoiceList(ways, self.context.glyphs, widget_id="ways")
 
     @on(ChoiceList.Chosen, "#ways")

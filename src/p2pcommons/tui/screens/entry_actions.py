@@ -212,6 +212,8 @@ class EntryActions(Page):
     async def offer_chosen(self, event: ChoiceList.Chosen) -> None:
         """Do what was offered where there is nothing to list."""
         from p2pcommons.tui.screens import commons_dialogs
+        from p2pcommons.tui.screens.nearby import join_offered
+        from p2pcommons.tui.screens.welcome import OFFERED
 
         match event.choice.key:
             case "begin":
@@ -226,6 +228,10 @@ class EntryActions(Page):
                 self.action_invite()
             case "network":
                 self.app.switch_mode("network")
+            case "nearby":
+                await commons_dialogs.look_around(self)
+            case key if key.startswith(OFFERED):
+                await join_offered(self, self.context, key.removeprefix(OFFERED))
             case _:
                 await self.run_action("back")
 

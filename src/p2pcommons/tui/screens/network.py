@@ -17,11 +17,19 @@ from p2pcommons.tui.messages import ModeChosen, NodeWanted, Wrote
 from p2pcommons.tui.peer_lines import peer_rows
 from p2pcommons.tui.screens.dialog import words
 from p2pcommons.tui.screens.invite_card import show_invite
+from p2pcommons.tui.screens.nearby import (
+    OfferList,
+    join_nearby,
+    join_offered,
+    offer_choices,
+    offer_commons,
+)
 from p2pcommons.tui.screens.network_dialogs import ChooseMode, ChoosePause
 from p2pcommons.tui.screens.page import Page
 from p2pcommons.tui.screens.peer_card import show_peer
+from p2pcommons.tui.screens.pledges import show_pledges
 from p2pcommons.tui.screens.styled import styled
-from p2pcommons.tui.widgets.choice_list import ChoiceList
+from p2pcommons.tui.widgets.choice_list import Choice, ChoiceList
 from p2pcommons.tui.widgets.peer_list import PeerList
 from p2pcommons.tui.widgets.traffic_plot import TrafficPlot
 
@@ -53,7 +61,10 @@ class Network(Page):
         "p2pcommons peers",
         "p2pcommons peers add MULTIADDR",
         "p2pcommons sync --timeout 30",
+        "p2pcommons nearby",
+        "p2pcommons commons offer C",
         "p2pcommons invite C",
+        "p2pcommons pledge C --keep",
         "p2pcommons pause --for 2h",
         "p2pcommons resume",
         "p2pcommons digest",
@@ -62,20 +73,27 @@ class Network(Page):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "add", "Add", id="network.add", tooltip="An invite or an address"),
         Binding("i", "invite", "Invite", id="commons.invite"),
-        Binding("S", "sync", "Sync now", id="network.sync"),
+        Binding("S", "sync", "Sync", id="network.sync"),
         Binding("P", "pause", "Pause…", id="network.pause"),
         Binding("P", "resume", "Resume", id="network.resume"),
         Binding("m", "mode", "Mode", id="network.mode"),
+        Binding("J", "join_nearby", "Join", id="network.join"),
+        Binding("O", "offer", "Offer…", id="network.offer"),
+        Binding("K", "keep", "Keep…", id="network.keep"),
         Binding("escape", "back", "Back", id="network.back", show=False),
     ]
     KEY_ORDER = (
         "network.details",
+        "nearby.join",
+        "network.join",
         "network.add",
         "commons.invite",
         "network.sync",
         "network.resume",
         "network.pause",
         "network.mode",
+        "network.offer",
+        "network.keep",
     )
 
     DEFAULT_CSS = """
@@ -88,6 +106,8 @@ class Network(Page):
     Network #right { width: 46; padding: 1 0 0 0; border-left: solid $line; }
     Network #right .told { padding: 0 2 1 2; }
     Network #peers { height: auto; max-height: 70%; margin-bottom: 1; }
+    Network #nearby { height: auto; max-height: 8; margin-bottom: 1; }
+    Network #nearby-told { padding: 0 2 1 2; color: $muted; }
     Network #advice { padding: 0 2; }
     Network #commons-told { padding: 0 2; }
     Network .top-heading { color: $muted; text-style: bold; }
@@ -98,6 +118,8 @@ class Network(Page):
     Network.-narrow #plot { height: 1; }
     Network.-narrow #left { height: auto; max-height: 100%; width: 1fr; padding: 0; }
     Network.-narrow #peers { margin-bottom: 0; max-height: 11; }
+    Network.-narrow #nearby { margin-bottom: 0; max-height: 3; }
+    Network.-narrow #nearby-told { padding: 0 2; }
     Network.-narrow #right { width: 1fr; height: 1fr; border-left: none; padding: 0; }
     Network.-ascii #top { border-bottom: ascii $line; }
     Network.-ascii #right { border-left: ascii $line; }
@@ -107,6 +129,7 @@ class Network(Page):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._said: dict[str, object] = {}
+        self._choices: list[Choice] = []
 
     def body(self) -> Iterable[Widget]:
         """Node and traffic above; peers at the left, commons at the right."""
@@ -124,6 +147,9 @@ class Network(Page):
         yield Horizontal(
             Vertical(
                 PeerList(glyphs, widget_id="peers"),
+                words("OFFERED NEARBY", "heading", "nearby-heading"),
+                OfferList(glyphs=glyphs, widget_id="nearby"),
+                words("", "told", "nearby-told"),
                 words("", "told", "advice"),
                 id="left",
             ),
@@ -152,11 +178,16 @@ class Network(Page):
             self._show()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """One key pauses and resumes; only the one that fits is offered."""
+        """Only what can be done now is offered; one key pauses and resumes."""
         paused = self.context.news.status.paused is not None
-        if action == "pause":
-            return not paused
-        return paused if action == "resume" else True
+        fitting = {
+            "pause": not paused,
+            "resume": paused,
+            "join_nearby": bool(self._choices),
+            "offer": bool(self.context.news.overview.commons),
+            "keep": bool(self.context.news.overview.commons),
+        }
+        return fitting.get(action, True)
 
     def _show(self) -> None:
         news, now = self.context.news, self.context.now()
@@ -177,9 +208,23 @@ class Network(Page):
         self.query_one(PeerList).set_rows(peer_rows(status, now))
         advice = network_words.advice_lines(status, news.mode, now, news.overview)
         self._say("advice", [(line, "") for line in advice])
-        if (paused := status.paused is not None) != self._said.get("paused"):
-            self._said["paused"] = paused
+        self._show_nearby()
+        possible = (status.paused is not None, bool(self._choices), bool(news.overview.commons))
+        if possible != self._said.get("possible"):
+            self._said["possible"] = possible
             self.refresh_bindings()
+
+    def _show_nearby(self) -> None:
+        status = self.context.news.status
+        self._choices = offer_choices(self.context)
+        told = network_words.nearby_words(status, offered=bool(self._choices))
+        self._say("nearby-told", [(told, "plain")] if told else [])
+        offered = self.query_one(OfferList)
+        offered.set_choices(self._choices)
+        if not self._choices and offered.has_focus:
+            self.query_one(PeerList).focus()
+        offered.display = bool(self._choices)
+        self.query_one("#nearby-heading").display = bool(self._choices or told)
 
     def _say(self, widget_id: str, lines: Sequence[tuple[str, str]], nothing: str = "") -> None:
         """Change a text only if it says something else: most seconds nothing has changed."""
@@ -199,6 +244,27 @@ class Network(Page):
     async def _card(self, peer_id: str) -> None:
         if await show_peer(self, self.context, peer_id):
             self.app.post_message(Wrote())
+
+    @on(ChoiceList.Chosen, "#nearby")
+    @command("dialog")
+    async def offer_chosen(self, event: ChoiceList.Chosen) -> None:
+        """Join the commons under the cursor."""
+        await join_offered(self, self.context, event.choice.key)
+
+    @command("dialog")
+    async def action_join_nearby(self) -> None:
+        """Join what is offered nearby."""
+        await join_nearby(self, self.context)
+
+    @command("dialog")
+    async def action_offer(self) -> None:
+        """Offer a commons to whoever is near, or no longer."""
+        await offer_commons(self, self.context)
+
+    @command("dialog")
+    async def action_keep(self) -> None:
+        """Show who keeps a commons, and keep it oneself."""
+        await show_pledges(self, self.context)
 
     def action_back(self) -> None:
         """To the entries."""

@@ -10,6 +10,7 @@ from textual.widgets import Static
 
 from p2pcommons.tui import wording
 from p2pcommons.tui.look import FULL, Glyphs
+from p2pcommons.tui.network_words import offer_rows, offer_title
 from p2pcommons.tui.standing import what_to_do
 from p2pcommons.tui.widgets.choice_list import Choice, ChoiceList
 
@@ -23,12 +24,17 @@ if TYPE_CHECKING:
 
 BEGIN = Choice("begin", "Start a commons", "a name and what it is for")
 JOIN = Choice("join", "Paste an invite", "take part in one that exists")
+NEARBY = Choice("nearby", "Look who is nearby", "starts the node; tells your own address only")
 HANDBOOK = Choice("handbook", "Open the handbook", "a commons to read, tag and edit")
+OFFER = Choice("offer", "Offer one to people nearby", "or name it to members alone again")
 LEAVE = Choice("leave", "Leave a commons", "its entries stay on this machine")
 WRITE = Choice("write", "Write the first entry", "n")
 INVITE = Choice("invite", "Invite somebody", "i")
 CLEAR = Choice("clear", "Clear the search and tags", "esc")
 NETWORK = Choice("network", "Look at the network", "2")
+OFFERED = "offered:"
+"""Begins the key of a choice that joins a commons; its id follows."""
+OFFERS_SHOWN_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ def list_is_empty(
             "Nothing here yet.",
             "A commons is a body of shared knowledge that nobody owns. Everything you add is on "
             "this machine first and works without a network.",
-            (BEGIN, JOIN, HANDBOOK),
+            (*_offered(news), BEGIN, JOIN, *_look_around(news), HANDBOOK),
         )
     if filtered:
         said = "\n".join([*problems, "Fewer words or tags find more."])
@@ -67,6 +73,19 @@ def list_is_empty(
         "p2pcommons import FILE",
         (WRITE, INVITE),
     )
+
+
+def _offered(news: News) -> list[Choice]:
+    """The commons that people nearby offer, to be joined at once."""
+    rows = offer_rows(news.status, news.overview)[:OFFERS_SHOWN_MAX]
+    return [
+        Choice(f"{OFFERED}{offer.commons}", f"Join {offer_title(offer)}", f"offered nearby {by}")
+        for offer, by in rows
+    ]
+
+
+def _look_around(news: News) -> list[Choice]:
+    return [] if news.status.running or news.mode in {"off", "friends"} else [NEARBY]
 
 
 def _waiting_title(waiting: list[CommonsLine]) -> str:

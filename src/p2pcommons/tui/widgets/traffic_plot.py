@@ -64,6 +64,7 @@ class TrafficPlot(Widget):
         """One way, 0 in and 1 out, drawn on the scale of both."""
         history = self.traffic.history if self.traffic else ()
         room = max(1, min(SAMPLES, width - NAME_CELLS - AMOUNT_CELLS - 1))
+        room = -(-SAMPLES // -(-SAMPLES // room))
         columns = [gathered([pair[each] for pair in history], room) for each in (0, 1)]
         most = max((max(each, default=0) for each in columns), default=0)
         drawn = plotted(columns[way], most, self._glyphs.ramp)
