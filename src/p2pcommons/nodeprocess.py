@@ -34,6 +34,7 @@ def start(
     *,
     listen: Sequence[str] = (),
     mode: str | None = None,
+    relay: bool = False,
     watch_fd: int | None = None,
     timeout_s: float = START_SECONDS,
 ) -> dict[str, object]:
@@ -49,7 +50,7 @@ def start(
         return running
     Config.load(paths.config_file)
     paths.make()
-    process = _spawn(paths, listen, mode, watch_fd)
+    process = _spawn(paths, listen, mode, watch_fd, relay=relay)
     assert process.stderr is not None
     with process.stderr as said:
         deadline = time.monotonic() + timeout_s
@@ -122,7 +123,7 @@ def _is_zombie(pid: int) -> bool:
 
 
 def _spawn(
-    paths: Paths, listen: Sequence[str], mode: str | None, watch_fd: int | None
+    paths: Paths, listen: Sequence[str], mode: str | None, watch_fd: int | None, *, relay: bool
 ) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "p2pcommons"]
     if paths.config_dir == paths.data_dir:
@@ -132,6 +133,8 @@ def _spawn(
         command += ["--listen", address]
     if mode is not None:
         command += ["--mode", mode]
+    if relay:
+        command.append("--relay")
     if watch_fd is not None:
         command += ["--watch-fd", str(watch_fd)]
     return subprocess.Popen(

@@ -400,6 +400,9 @@ class SimHost:
         found._connected(self.peer_id, connection)
         return DialReport(True, ((address, "connected"),))
 
+    async def dial_direct(self, peer_id: str, addresses: Sequence[str]) -> DialReport:
+        return await self.dial(peer_id, addresses)
+
     async def disconnect(self, peer_id: str) -> None:
         connection = self._connections.get(peer_id)
         if connection is not None:

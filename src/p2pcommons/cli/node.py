@@ -47,7 +47,12 @@ def _how_to_listen(function: Callable[..., Reply]) -> Callable[..., Reply]:
         type=click.Choice([mode.value for mode in Mode]),
         help="How far to go to meet others in this run.",
     )
-    return listen(mode(function))
+    relay = click.option(
+        "--relay",
+        is_flag=True,
+        help="Pass on what peers behind routers say to each other, in this run.",
+    )
+    return listen(mode(relay(function)))
 
 
 def _check_listen(
@@ -107,6 +112,7 @@ def run(
     invocation: Invocation,
     listen: tuple[str, ...],
     mode: str | None,
+    relay: bool,
     background: bool,
     watch_fd: int | None,
 ) -> Reply:
@@ -130,6 +136,7 @@ def run(
             invocation.paths(),
             listen=listen,
             mode=mode,
+            relay=relay,
             watch_fd=watch_fd,
             verbose=invocation.verbose,
             ready=ready,
@@ -151,7 +158,7 @@ def run(
 )
 @_how_to_listen
 @click.pass_obj
-def start(invocation: Invocation, listen: tuple[str, ...], mode: str | None) -> Reply:
+def start(invocation: Invocation, listen: tuple[str, ...], mode: str | None, relay: bool) -> Reply:
     """Start the node in the background.
 
     Returns when it listens and answers. One that runs already is left as it is.
@@ -159,7 +166,7 @@ def start(invocation: Invocation, listen: tuple[str, ...], mode: str | None) -> 
     from p2pcommons import nodeprocess
 
     invocation.bring_up_to_date()
-    status = nodeprocess.start(invocation.paths(), listen=listen, mode=mode)
+    status = nodeprocess.start(invocation.paths(), listen=listen, mode=mode, relay=relay)
     return Reply(status, status_lines(status), ("next: p2pcommons invite",))
 
 

@@ -25,6 +25,7 @@ from p2pcommons.net.library import (
     ReadWriteCloser,
     read_peer_id,
 )
+from p2pcommons.net.relay import Relay, RelayLimits
 from p2pcommons.net.relay_messages import (
     HOP_PROTOCOL,
     MESSAGE_BYTES_MAX,
@@ -39,7 +40,7 @@ from p2pcommons.net.relay_messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from p2pcommons.net.frames import FrameStream
     from p2pcommons.net.host import Host
@@ -122,10 +123,17 @@ class Circuits:
         self._dials: dict[str, trio.Lock] = {}
         self.accept_from: set[str] = set()
         """Relays whose circuits are taken: those where this node has a reservation."""
+        self.relaying: Relay | None = None
+        """What this host does for others, once it relays."""
 
     def serve(self) -> None:
         """Let relays bring others."""
         self._host.set_stream_handler(STOP_PROTOCOL, self._be_dialled, CIRCUITS_PER_RELAY_MAX)
+
+    def relay_for_others(self, limits: RelayLimits, is_known: Callable[[str], bool]) -> None:
+        """Relay from now on; who `is_known` gets a place before strangers."""
+        self.relaying = Relay(self._host, limits, is_known)
+        self.relaying.serve()
 
     async def reserve(self, relay: str) -> Reservation:
         """Ask a directly connected peer to relay for this node, or to go on doing so.

@@ -21,7 +21,8 @@ from p2pcommons.node.meeting import Meeting
 from p2pcommons.node.nearby import Nearby
 from p2pcommons.node.reachability import Reachability
 from p2pcommons.node.reconciling import Reconciling
-from p2pcommons.protocol.addresses import read_peer_addresses
+from p2pcommons.node.relaying import Relaying
+from p2pcommons.protocol.addresses import is_circuit, read_peer_addresses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from p2pcommons.node.context import NodeContext
     from p2pcommons.node.ports import GossipPort, HostPort, OpenPorts
     from p2pcommons.node.reachability import OpenNat
+    from p2pcommons.node.relaying import OpenRelays
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +46,19 @@ class Network:
     """Everything that a node in another mode than `off` has."""
 
     def __init__(
-        self, context: NodeContext, open_ports: OpenPorts, open_nat: OpenNat | None = None
+        self,
+        context: NodeContext,
+        open_ports: OpenPorts,
+        open_nat: OpenNat | None = None,
+        open_relays: OpenRelays | None = None,
     ) -> None:
-        """`open_nat` is left out where there are no NATs, as in simulations."""
+        """`open_nat` and `open_relays` are left out where there are none, as in simulations."""
         self._context = context
         self._open_ports = open_ports
         self._open_nat = open_nat
+        self._open_relays = open_relays
         self._reachability: Reachability | None = None
+        self._relaying: Relaying | None = None
         self._host: HostPort
         self._gossip: GossipPort
         self._reconciling: Reconciling
@@ -92,6 +100,8 @@ class Network:
             if self._open_nat is not None:
                 nat = self._open_nat(host, self._reconciling.blame)
                 self._reachability = Reachability(self._context, host, nat)
+            if self._open_relays is not None:
+                self._relaying = Relaying(self._context, host, self._open_relays(host))
             yield self
 
     async def run(self) -> None:
@@ -107,6 +117,8 @@ class Network:
             nursery.start_soon(self._measuring.run)
             if self._reachability is not None:
                 nursery.start_soon(self._reachability.run)
+            if self._relaying is not None:
+                nursery.start_soon(self._relaying.run)
             if self._context.mode in (Mode.LAN, Mode.OPEN):
                 nursery.start_soon(self._follow_lan)
             if self._finding is not None:
@@ -122,6 +134,8 @@ class Network:
         self._measuring.measure()
         if self._reachability is not None:
             self._reachability.look()
+        if self._relaying is not None:
+            self._relaying.measure()
 
     def addresses(self) -> list[str]:
         """Return the addresses others can use, each with /p2p/ID."""
@@ -224,7 +238,9 @@ class Network:
                 while True:
                     moved, pause = self._moved, math.inf
                     try:
-                        await lan.start(self._host.peer_id, self._host.addresses())
+                        # Who hears this is on the same network and needs no relay.
+                        own = [each for each in self._host.addresses() if not is_circuit(each)]
+                        await lan.start(self._host.peer_id, own)
                     except NetworkError as error:
                         log.info("%s", error)
                         pause = ANNOUNCE_AGAIN_SECONDS

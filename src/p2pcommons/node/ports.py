@@ -131,6 +131,10 @@ class HostPort(Protocol):
         """Connect to a peer by any of its addresses; never raises for what the network does."""
         ...
 
+    async def dial_direct(self, peer_id: str, addresses: Sequence[str]) -> DialReport:
+        """The same without relays, also when the peer is connected already over one."""
+        ...
+
     async def disconnect(self, peer_id: str) -> None:
         """Close all connections with a peer."""
         ...

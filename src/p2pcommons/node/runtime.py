@@ -30,6 +30,7 @@ from p2pcommons.node.ingesting import Ingest
 from p2pcommons.node.lanes import ThreadLanes
 from p2pcommons.node.lock import single_node
 from p2pcommons.node.network import Network
+from p2pcommons.node.relaying import relay_for_others
 from p2pcommons.node.sets import Sets
 from p2pcommons.node.status import exchanges_of, read_commons, status_of
 from p2pcommons.node.storage import Storage
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from p2pcommons.node.commands import Operation
     from p2pcommons.node.ports import GossipPort, HostPort, OpenPorts
     from p2pcommons.node.reachability import NatPort
+    from p2pcommons.node.relaying import RelaysPort
     from p2pcommons.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -56,13 +58,15 @@ def run_node(
     *,
     listen: Sequence[str] = (),
     mode: str | None = None,
+    relay: bool = False,
     watch_fd: int | None = None,
     verbose: bool = False,
     ready: Callable[[dict[str, object]], None] | None = None,
 ) -> None:
     """Run the node of a home until it is asked to stop.
 
-    `listen` replaces the configured addresses for this run. With `watch_fd`, the reading end of
+    `listen` replaces the configured addresses for this run; with `relay` it relays for others
+    whatever the settings say. With `watch_fd`, the reading end of
     a pipe, the node stops when the other end is closed. `ready` gets the status once it
     listens. Raises UserError(NOT_RUNNING) beside a running node, NetworkError when it cannot
     listen, StoreError when the store cannot be used.
@@ -71,7 +75,7 @@ def run_node(
     with single_node(paths.node_lock):
         log_to(paths.node_log, verbose=verbose)
         chosen = None if mode is None else Mode(mode)
-        runtime = Runtime(paths, listen, chosen, watch_fd, ready)
+        runtime = Runtime(paths, listen, chosen, watch_fd, ready, relay=relay)
         try:
             trio.run(runtime.run)
         except* (NetworkError, OSError) as errors:
@@ -88,12 +92,15 @@ class Runtime:
         mode: Mode | None,
         watch_fd: int | None,
         ready: Callable[[dict[str, object]], None] | None,
+        *,
+        relay: bool = False,
     ) -> None:
         self._paths = paths
         self._config = Config.load(paths.config_file)
         self._mode = mode or self._config.mode
         self._listen = tuple(listen)
         self._watch_fd = watch_fd
+        self._relays = relay or self._config.flag("network.relay")
         self._ready = ready
         self._network: Network | None = None
         self._stopping = trio.CancelScope()
@@ -138,7 +145,7 @@ class Runtime:
         async with AsyncExitStack() as stack:
             if self._mode is not Mode.OFF:
                 ports = _libp2p_ports(seed, self._listen_addresses())
-                network = Network(self._context, ports, _libp2p_nat)
+                network = Network(self._context, ports, _libp2p_nat, self._libp2p_relays)
                 self._network = await stack.enter_async_context(network.open())
                 await self._note_addresses()
             self._engine = Engine(self._context, self._network)
@@ -202,6 +209,12 @@ class Runtime:
             port = _free_port()
             self._config.set("network.port", port)
         return tuple(address.format(port=port) for address in _ALL_INTERFACES)
+
+    def _libp2p_relays(self, host: HostPort) -> RelaysPort:
+        assert isinstance(host, Host), "the host that _libp2p_ports has opened"
+        if self._relays:
+            relay_for_others(self._context, host.circuits)
+        return host.circuits
 
     # --- what the control socket offers ------------------------------------------------------
 

@@ -57,12 +57,29 @@ class SessionFigures:
     """Contributions that came although they were here by then."""
 
 
+@dataclass(frozen=True, slots=True)
+class RelayFigures:
+    """What this node does as a relay for others; since it started, or now."""
+
+    serving: bool = False
+    reservations: int = 0
+    """Peers that have a place here now."""
+    circuits: int = 0
+    """Pairs that are connected through here now."""
+    bytes: int = 0
+    refused: int = 0
+
+
 @dataclass(slots=True)
 class PeerState:
     """One peer: how dialling it went, what it did wrong, what was exchanged with it."""
 
     peer_id: str
     connected_since: int | None = None
+    path: str | None = None
+    """How it is reached while it is connected: "direct", "lan" or "relayed"."""
+    relay: str | None = None
+    """The peer id of the relay between."""
     tried: tuple[tuple[str, str], ...] = ()
     tried_at: int = 0
     next_try: int = 0
@@ -157,6 +174,7 @@ class NodeState:
         self.by_session = 0
         """The same by reconciliation."""
         self.gossip_shed = 0
+        self.relay = RelayFigures()
         """Contributions that gossip had no room for; they come by reconciliation."""
         self.traffic = TrafficLog()
         self.paused: Paused | None = None

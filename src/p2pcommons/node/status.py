@@ -50,6 +50,7 @@ def status_of(
         ],
         "next_try": next_try,
         "reachability": context.state.reachability.as_fields(),
+        "relay": asdict(context.state.relay),
         "arrived": {
             "gossip": context.state.by_gossip,
             "sessions": context.state.by_session,
@@ -124,6 +125,8 @@ def _peer(peer: PeerState, row: PeerRow | None, context: NodeContext) -> dict[st
         "peer_id": peer.peer_id,
         "connected": peer.connected_since is not None,
         "since": peer.connected_since,
+        "path": None if peer.connected_since is None else peer.path,
+        "relay": None if peer.connected_since is None else peer.relay,
         "addresses": list(where),
         "source": row.source if row is not None else "lan" if on_lan else "inbound",
         "last_seen": row.last_seen if row is not None else None,

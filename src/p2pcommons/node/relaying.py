@@ -1,0 +1,305 @@
+"""Relays: relaying for others where the person allows it, and having relays where it is needed.
+
+A node that others cannot reach, as far as it knows, reserves a place with one or two connected
+peers that relay, those it shares a commons with first, and announces the way through them. A relay
+that is gone or refuses is left alone for growing pauses, and another one takes its place.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from p2pcommons.errors import NetworkError, RejectedError, UserError
+from p2pcommons.net.interfaces import is_loopback
+from p2pcommons.net.relay import RelayLimits
+from p2pcommons.net.relay_messages import RelayRefusal
+from p2pcommons.node.state import RelayFigures
+from p2pcommons.protocol.addresses import check_address, fitting, is_circuit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from p2pcommons.net.circuits import Reservation
+    from p2pcommons.net.relay import Relay
+    from p2pcommons.node.context import NodeContext
+    from p2pcommons.node.ports import HostPort
+
+log = logging.getLogger(__name__)
+
+RELAYS_WANTED = 2
+"""One may die; more would be a burden for others and too many addresses in an invite."""
+ADDRESSES_PER_RELAY_MAX = 2
+"""One of each version of IP."""
+LOOK_SECONDS = 1.0
+"""How often it is looked whether a relay is gone or one is to be asked; costs microseconds."""
+KEPT_PART = 0.6
+"""The part of a reservation's time after which it is renewed."""
+STRANGER_SECONDS = 5
+"""A peer of which it is not known yet what it shares gets this long before it is asked."""
+NO_RELAY_SECONDS = 600.0
+"""Until a peer that does not relay is asked again, unless it connects anew."""
+REFUSED_SECONDS = 60.0
+"""The same after a refusal or no answer; doubled with each further one."""
+REFUSED_SECONDS_MAX = 3_600.0
+ASKED_MAX = 256
+"""Peers of which it is remembered that they refused."""
+REDIAL_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
+"""Until a relay that is gone is dialled again; after the last one it is forgotten."""
+LAN_SECONDS = 60.0
+"""Until a neighbour on the LAN, met through a relay, is dialled directly again."""
+ANNOUNCED = "circuits"
+"""The key under which the host announces the ways through relays."""
+
+
+class RelaysPort(Protocol):
+    """What this needs of a host with relays; `net.circuits.Circuits` is the real one."""
+
+    async def reserve(self, relay: str) -> Reservation:
+        """Ask for a place, or for the same place longer. Raises NetworkError, RejectedError."""
+        ...
+
+    def forget(self, relay: str) -> None:
+        """Take no more circuits of a relay."""
+        ...
+
+    def relay_for_others(self, limits: RelayLimits, is_known: Callable[[str], bool]) -> None:
+        """Relay from now on; who `is_known` gets a place before strangers."""
+        ...
+
+    @property
+    def relaying(self) -> Relay | None:
+        """What this host does as a relay; None when it is none."""
+        ...
+
+
+class OpenRelays(Protocol):
+    """Makes that for a host."""
+
+    def __call__(self, host: HostPort) -> RelaysPort:
+        """Called once the host listens."""
+        ...
+
+
+@dataclass(slots=True)
+class _Held:
+    """A place with a relay."""
+
+    renew_at: float
+    addresses: tuple[str, ...]
+    """The relay's, without /p2p/RELAY: announced, and dialled when it is gone."""
+
+
+@dataclass(slots=True)
+class _Lost:
+    """A relay that is gone."""
+
+    addresses: tuple[str, ...]
+    at: float
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class _Pause:
+    """A peer that is not asked for a while."""
+
+    until: float
+    refusals: int = 0
+
+
+def relay_for_others(context: NodeContext, relays: RelaysPort) -> None:
+    """Relay within the limits of the settings."""
+    config, peers = context.config, context.state.peers
+
+    def is_known(peer_id: str) -> bool:
+        return peer_id in peers and bool(peers[peer_id].shared)
+
+    limits = RelayLimits(
+        max(config.number("network.relay_circuits"), 0),
+        max(config.number("network.relay_megabytes"), 0) * 1024 * 1024,
+        max(config.number("network.relay_seconds"), 0),
+    )
+    relays.relay_for_others(limits, is_known)
+
+
+class Relaying:
+    """The relays of one node."""
+
+    def __init__(self, context: NodeContext, host: HostPort, relays: RelaysPort) -> None:
+        self._context = context
+        self._host = host
+        self._relays = relays
+        self._held: dict[str, _Held] = {}
+        self._lost: dict[str, _Lost] = {}
+        self._pauses: dict[str, _Pause] = {}
+        self._dialled_lan: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Keep relays, until cancelled."""
+        while True:
+            await self._look()
+            await trio.sleep(LOOK_SECONDS)
+
+    def measure(self) -> None:
+        """Bring the figures of the status up to date."""
+        state = self._context.state
+        relay = self._relays.relaying
+        if relay is not None:
+            state.relay = RelayFigures(
+                True, relay.reservations, relay.circuits, relay.carried_bytes, relay.refused
+            )
+        for peer in state.connected():
+            kind, peer.relay = self._host.path_to(peer.peer_id)
+            if kind == "direct" and peer.peer_id in state.lan:
+                remote = self._host.remote_addresses(peer.peer_id)
+                kind = "direct" if any(is_loopback(each) for each in remote) else "lan"
+            peer.path = kind
+
+    async def _look(self) -> None:
+        """Let go of relays that are gone, renew and ask where that is due."""
+        straight = [
+            peer_id
+            for peer_id in self._host.connected_peers()
+            if self._host.path_to(peer_id)[0] in ("direct", "lan")
+        ]
+        now = trio.current_time()
+        for relay in [relay for relay in self._held if relay not in straight]:
+            log.info("the relay %s is gone", relay)
+            self._lost[relay] = _Lost(self._held[relay].addresses, now + REDIAL_PAUSES[0])
+            self._let_go(relay)
+        if not self._needs_relays():
+            for relay in tuple(self._held):
+                self._let_go(relay)
+            self._lost.clear()
+            return
+        for relay, held in tuple(self._held.items()):
+            if held.renew_at <= now:
+                await self._ask(relay)
+        if len(self._held) < RELAYS_WANTED:
+            candidate = self._candidate(straight, now)
+            if candidate is not None:
+                await self._ask(candidate)
+        await self._dial_lost(now)
+        await self._dial_neighbours(now)
+
+    def _needs_relays(self) -> bool:
+        return (
+            self._relays.relaying is None and self._context.state.reachability.state != "reachable"
+        )
+
+    # Asking for a place
+
+    def _candidate(self, straight: list[str], now: float) -> str | None:
+        for peer_id in [each for each in self._pauses if each not in straight]:
+            if not self._pauses[peer_id].refusals:  # when it comes again it may relay
+                del self._pauses[peer_id]
+        found: list[tuple[bool, int, str]] = []
+        at_home = all(map(is_loopback, self._own_addresses()))
+        for peer_id in straight:
+            pause = self._pauses.get(peer_id)
+            if peer_id in self._held or (pause is not None and pause.until > now):
+                continue
+            # Who listens on this machine alone does not want to be met from elsewhere.
+            remote = self._host.remote_addresses(peer_id)
+            if at_home and not all(map(is_loopback, remote)):
+                continue
+            peer = self._context.state.peer(peer_id)
+            since = self._context.now() if peer.connected_since is None else peer.connected_since
+            if not peer.shared and self._context.now() - since < STRANGER_SECONDS:
+                continue
+            found.append((not peer.shared, since, peer_id))
+        return min(found)[2] if found else None
+
+    def _own_addresses(self) -> list[str]:
+        return [each for each in self._host.addresses() if not is_circuit(each)]
+
+    async def _ask(self, relay: str) -> None:
+        try:
+            reservation = await self._relays.reserve(relay)
+        except (NetworkError, RejectedError) as error:
+            log.info("no place with %s: %s", relay, error)
+            self._let_go(relay)
+            is_relay = isinstance(error, RelayRefusal | RejectedError)
+            self._pause(relay, refused=is_relay)
+            return
+        addresses = self._addresses_of(reservation)
+        if relay not in self._held:
+            log.info("%s relays for this node, at %s", relay, addresses)
+        self._pauses.pop(relay, None)
+        self._lost.pop(relay, None)
+        self._host.keep(relay)
+        renew_at = trio.current_time() + KEPT_PART * reservation.seconds
+        self._held[relay] = _Held(renew_at, addresses)
+        self._announce()
+
+    def _pause(self, peer_id: str, *, refused: bool) -> None:
+        known = self._pauses.pop(peer_id, None)
+        refusals = (0 if known is None else known.refusals) + refused
+        seconds = NO_RELAY_SECONDS
+        if refused:
+            seconds = min(REFUSED_SECONDS * 2 ** min(refusals - 1, 16), REFUSED_SECONDS_MAX)
+        self._pauses[peer_id] = _Pause(trio.current_time() + seconds, refusals)
+        if len(self._pauses) > ASKED_MAX:
+            del self._pauses[next(iter(self._pauses))]
+
+    def _addresses_of(self, reservation: Reservation) -> tuple[str, ...]:
+        """Where others find the relay: where we found it, then what it claims, if it can be."""
+        relay = reservation.relay
+        dialled = [each for each in self._host.dialled_addresses(relay) if not is_circuit(each)]
+        claimed = fitting(reservation.addresses, self._host.remote_addresses(relay))
+        found: list[str] = []
+        for address in dict.fromkeys((*dialled, *claimed)):
+            try:
+                check_address(address)
+            except UserError:
+                continue
+            if not is_circuit(address):
+                found.append(address)
+        return tuple(found[:ADDRESSES_PER_RELAY_MAX])
+
+    def _let_go(self, relay: str) -> None:
+        self._relays.forget(relay)
+        if self._held.pop(relay, None) is None:
+            return
+        if not self._context.state.peer(relay).shared:
+            self._host.release(relay)
+        self._announce()
+
+    def _announce(self) -> None:
+        self._host.set_announced(
+            ANNOUNCED,
+            [
+                f"{address}/p2p/{relay}/p2p-circuit"
+                for relay, held in self._held.items()
+                for address in held.addresses
+            ],
+        )
+
+    # Dialling
+
+    async def _dial_lost(self, now: float) -> None:
+        """Try to get a relay back that shares nothing with us: nobody else dials it soon."""
+        for relay, lost in tuple(self._lost.items()):
+            if len(self._held) >= RELAYS_WANTED or not lost.addresses:
+                del self._lost[relay]
+            elif lost.at <= now:
+                report = await self._host.dial(relay, lost.addresses)
+                lost.tries += 1
+                if report.connected or lost.tries >= len(REDIAL_PAUSES):
+                    del self._lost[relay]
+                else:
+                    lost.at = trio.current_time() + REDIAL_PAUSES[lost.tries]
+
+    async def _dial_neighbours(self, now: float) -> None:
+        """Who is on the same LAN needs no relay."""
+        lan = self._context.state.lan
+        for peer_id in [each for each in self._dialled_lan if each not in lan]:
+            del self._dialled_lan[peer_id]
+        for peer_id, addresses in tuple(lan.items()):
+            due = self._dialled_lan.get(peer_id, now) <= now
+            if due and self._host.path_to(peer_id)[0] == "relayed":
+                self._dialled_lan[peer_id] = now + LAN_SECONDS
+                await self._host.dial_direct(peer_id, addresses)
