@@ -80,6 +80,36 @@ def test_loopback_is_named_only_when_there_is_nothing_else() -> None:
     assert choose_addresses([*local, elsewhere]) == (elsewhere,)
 
 
+def test_addresses_that_most_can_use_come_first_in_an_invite() -> None:
+    from p2pcommons.replica.commons import choose_addresses
+
+    lan, wan, wan6 = "/ip4/192.168.1.7/tcp/1", "/ip4/8.8.4.4/tcp/1", "/ip6/2a00::1/tcp/1"
+    assert choose_addresses([lan, "/ip6/fd00::1/tcp/1", wan6, wan]) == (wan, wan6, lan)
+
+
+def test_an_invite_names_the_relay_by_which_a_node_is_reached_and_joining_knows_both(
+    ana: Any, tmp_path: Path
+) -> None:
+    from p2pcommons.replica import open_replica
+
+    relay = "/ip4/198.51.100.4/tcp/4001/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
+    commons = bytes.fromhex(ana.json("commons", "list")["items"][0]["id"])
+    with open_replica(ana.path) as replica:
+        made = replica.make_invite(
+            commons, addresses=["/ip4/192.168.1.7/tcp/1", f"{relay}/p2p-circuit"]
+        )
+    assert made.addresses == (f"{relay}/p2p-circuit",)
+    assert "relay" in made.note
+    rui = newcomer(ana, tmp_path)
+    joined = rui.json("join", "p2pcommons:" + made.text.lower())
+    assert joined["addresses"] == [f"{relay}/p2p-circuit"]
+    book = {item["peer_id"]: item["addresses"] for item in rui.json("peers")["items"]}
+    assert book == {
+        joined["inviter"]: [f"{relay}/p2p-circuit"],
+        relay.rpartition("/")[2]: [relay.partition("/p2p/")[0]],
+    }
+
+
 def test_a_terminal_shows_the_invite_as_a_qr_code(ana: Any, terminal: Callable[..., Any]) -> None:
     shown = terminal("--home", str(ana.path), "invite")
     seen = shown.end()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from p2pcommons.errors import UserError
 from p2pcommons.protocol.addresses import PEER_ID_PREFIX
-from p2pcommons.protocol.invite import Invite, decode_invite, encode_invite
+from p2pcommons.protocol.invite import Invite, decode_invite, encode_invite, relay_fits
 from p2pcommons.protocol.limits import INVITE_CHARS_MAX
 
 COMMONS = bytes(range(32))
@@ -56,6 +56,30 @@ def test_three_ip4_addresses_fit_beside_a_title_of_twenty_bytes() -> None:
 def test_addresses_that_do_not_fit_are_left_out_the_first_kept() -> None:
     back = decode_invite(encode_invite(Invite(COMMONS, "x" * 20, peer_id(), (LAN, IP6, WAN))))
     assert back.addresses == (LAN, WAN)
+
+
+def test_a_relay_takes_the_place_of_the_title_and_of_what_else_does_not_fit() -> None:
+    back = decode_invite(encode_invite(Invite(COMMONS, "Bread", peer_id(), (WAN,), RELAY)))
+    assert back == Invite(COMMONS, "", peer_id(), (), RELAY)
+
+
+def test_a_relay_that_does_not_fit_is_left_out_of_an_invite() -> None:
+    relay = f"{IP6}/p2p/{peer_id(9)}"
+    assert relay_fits(RELAY)
+    assert not relay_fits(relay)
+    text = encode_invite(Invite(COMMONS, "Bread", peer_id(), (LAN,), relay))
+    assert len(text) <= INVITE_CHARS_MAX
+    assert decode_invite(text) == Invite(COMMONS, "Bread", peer_id(), (LAN,))
+
+
+@pytest.mark.parametrize("before", ["p2pcommons:", " P2PCommons://", "\n\tp2pcommons: "])
+def test_an_invite_may_be_written_as_a_link(before: str) -> None:
+    invite = Invite(COMMONS, "Bread", peer_id(), (LAN,))
+    text = encode_invite(invite)
+    assert decode_invite(before + text) == decode_invite(before + text.lower()) == invite
+    slipped = before + text[:5] + ("A" if text[5] != "A" else "B") + text[6:]
+    with pytest.raises(UserError, match="group 2"):
+        decode_invite(slipped)
 
 
 def test_addresses_may_end_in_the_inviters_own_id() -> None:

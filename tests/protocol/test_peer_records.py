@@ -75,7 +75,6 @@ def test_a_flipped_bit_anywhere_is_refused(data: st.DataObject) -> None:
         [1, b"k" * 31, 1, [WAN]],
         [1, b"k" * 32, -1, [WAN]],
         [1, b"k" * 32, 1, [WAN] * (RECORD_ADDRESSES_MAX + 1)],
-        [1, b"k" * 32, 1, ["/unix/tmp/socket"]],
         [1, b"k" * 32, 1, [b"bytes"]],
         [1, b"k" * 32, 1],
     ],
@@ -87,6 +86,25 @@ def test_what_is_no_record_is_refused_though_it_is_signed(content: list[object])
     signature = ed25519.sign(seed, RECORD_DOMAIN + encoded)
     with pytest.raises(RejectedError):
         decode_records(codec.encode([[encoded, signature]]))
+
+
+def test_addresses_of_kinds_that_a_later_version_dials_are_passed_over() -> None:
+    seed = bytes([7]) * 32
+    relay = record(9).peer_id
+    circuit = f"{WAN}/p2p/{relay}/p2p-circuit"
+    named = ["/ip4/1.2.3.4/udp/4001/quic-v1", WAN, circuit, f"{WAN}/p2p/{relay}", "x"]
+    content = codec.encode([1, ed25519.verifying_key(seed), 1, named])
+    signed = codec.encode([[content, ed25519.sign(seed, RECORD_DOMAIN + content)]])
+    (told,) = decode_records(signed)
+    assert told.addresses == (WAN, circuit)
+    assert decode_records(encode_records([told])) == [told]
+
+
+def test_an_address_through_a_relay_reaches_as_far_as_that_of_the_relay() -> None:
+    end = f"/p2p/{record(9).peer_id}/p2p-circuit"
+    told = record(addresses=(WAN + end, LAN + end, HERE + end))
+    assert fitting_addresses(told, [WAN]) == (WAN + end,)
+    assert fitting_addresses(told, [LAN]) == (WAN + end, LAN + end)
 
 
 @given(st.binary(max_size=300))

@@ -14,7 +14,9 @@ import trio
 
 from p2pcommons.config import Mode
 from p2pcommons.errors import NetworkError, RejectedError, StoreError
+from p2pcommons.node.directory import heard_at
 from p2pcommons.node.meeting import EXCHANGED
+from p2pcommons.protocol.addresses import scope_of, without_peer
 from p2pcommons.protocol.peer_records import (
     PEERS_PROTOCOL,
     RECORDS_BYTES_MAX,
@@ -122,7 +124,7 @@ class Introducing:
         frame = await stream.read_frame(RECORDS_BYTES_MAX)
         if frame is None:
             raise NetworkError("the stream ended before the records")
-        heard_at = self._host.remote_addresses(stream.peer_id)
+        where = heard_at(self._host, stream.peer_id)
         book = await self._context.storage.read(lambda store: store.peers())
         await self._forget_unreachable([row.peer_id for row in book if _is_dead(row)])
         known = {row.peer_id: row.addresses for row in book}
@@ -130,7 +132,7 @@ class Introducing:
         for record in decode_records(frame):
             if record.peer_id == stream.peer_id:
                 self._keep(record)
-            addresses = fitting_addresses(record, heard_at)
+            addresses = fitting_addresses(record, where)
             news = set(addresses) - set(known.get(record.peer_id, ()))
             if record.peer_id == self._host.peer_id or not news:
                 continue
@@ -172,7 +174,9 @@ class Introducing:
     def _own(self) -> PeerRecord:
         sign = self._context.sign_as_peer
         assert sign is not None, "a node in mode open has its key"
-        addresses = [each.rpartition("/p2p/")[0] or each for each in self._host.addresses()]
+        addresses = [without_peer(each, self._host.peer_id) for each in self._host.addresses()]
+        # What most can use comes first: a record has no room for every interface of a router.
+        addresses.sort(key=scope_of)
         return make_record(self._host.peer_id, self._context.now(), addresses, sign)
 
     def _forget_strangers(self) -> None:

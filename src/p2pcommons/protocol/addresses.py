@@ -89,6 +89,11 @@ def is_circuit(address: str) -> bool:
     return f"{CIRCUIT}/" in f"{address}/"
 
 
+def relay_in(address: str) -> str:
+    """Return the relay's own address with its /p2p/ID, of an address that leads through it."""
+    return address.partition(CIRCUIT)[0]
+
+
 def without_peer(address: str, peer_id: str) -> str:
     """Return an address without the /p2p/ID of the peer that is met there."""
     return address.removesuffix(f"/p2p/{peer_id}")

@@ -1,7 +1,8 @@
 """Invites: one string that names a commons and a way to a peer that holds it.
 
 Upper-case base32, so that a QR code takes its compact form, at most 180 characters. It gives no
-rights and holds no secret. Whitespace, dashes and case do not matter when it is read.
+rights and holds no secret. Whitespace, dashes, case and a `p2pcommons:` before it do not matter
+when it is read.
 
     version 1 | commons 32 | peer key 32 | title length 1, title | addresses … | checksum 4
 """
@@ -40,6 +41,7 @@ _IP4, _IP6, _DNS, _DNS4, _DNS6, _RELAY = 1, 2, 3, 4, 5, 9
 _IP_BYTES = {_IP4: 4, _IP6: 16}
 _NAMES = {_DNS: "dns", _DNS4: "dns4", _DNS6: "dns6"}
 _NAME_BYTES_MAX = 253
+_SCHEME = re.compile(r"\s*p2pcommons:(//)?", re.IGNORECASE)
 _IGNORED = re.compile(r"[\s\u00ad\u200b\ufeff=_-]+")
 _HOST = re.compile(r"[A-Za-z0-9.-]+\Z")
 
@@ -62,12 +64,15 @@ class Invite:
 def encode_invite(invite: Invite) -> str:
     """Return the string. Addresses that do not fit are left out, the first ones kept.
 
+    So is a relay that does not fit; one that does leaves no room for a title that says anything.
     Addresses may end in /p2p/ and the inviter's id. Raises UserError for a peer id or an address
     that is not one.
     """
     room = _BYTES_MAX - _FIXED_BYTES
     relay = _encode_relay(invite.relay) if invite.relay else b""
-    title = _cut(invite.title, min(INVITE_TITLE_BYTES_MAX, room - len(relay)))
+    if len(relay) > room:
+        relay = b""
+    title = b"" if relay else _cut(invite.title, min(INVITE_TITLE_BYTES_MAX, room))
     room -= len(relay) + len(title)
     addresses = b""
     for address in invite.addresses[:INVITE_ADDRESSES_MAX]:
@@ -88,7 +93,7 @@ def encode_invite(invite: Invite) -> str:
 
 def decode_invite(text: str) -> Invite:
     """Return what an invite says. Raises UserError naming what is wrong with it."""
-    letters = _IGNORED.sub("", text).upper()
+    letters = _IGNORED.sub("", _SCHEME.sub("", text, count=1)).upper()
     data = _decode_base32(letters)
     if not data:
         raise _not_right(letters)
@@ -176,6 +181,14 @@ def _cut(title: str, size: int) -> bytes:
     """Return `title` in at most `size` bytes of UTF-8, no character cut in two."""
     encoded = title.encode(errors="replace")[: max(0, size)]
     return encoded.decode(errors="ignore").encode()
+
+
+def relay_fits(relay: str) -> bool:
+    """Tell whether an invite has room for this relay: an IPv6 address of one is too long."""
+    try:
+        return len(_encode_relay(relay)) <= _BYTES_MAX - _FIXED_BYTES
+    except UserError:
+        return False
 
 
 def _encode_relay(relay: str) -> bytes:

@@ -112,8 +112,8 @@ def _read_content(content: bytes) -> tuple[bytes, int, tuple[str, ...]]:
             raise _shape()
         try:
             check_address(address)
-        except UserError as error:
-            raise _shape() from error
+        except UserError:
+            continue  # of a kind that a later version dials
         addresses.append(address)
     return key, seq, tuple(addresses)
 

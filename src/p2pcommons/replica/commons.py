@@ -13,7 +13,16 @@ from p2pcommons.model import keys
 from p2pcommons.model.ids import PREFIX_HEX_CHARS_MIN, ZERO_ID, hex_prefix, short
 from p2pcommons.model.kinds import DEFAULT_LICENCE, CommonsBody
 from p2pcommons.peerkey import load_peer_seed, peer_id_of
-from p2pcommons.protocol.invite import Invite, decode_invite, encode_invite
+from p2pcommons.protocol.addresses import (
+    CIRCUIT,
+    Scope,
+    is_circuit,
+    relay_in,
+    scope_of,
+    split_peer_address,
+    without_peer,
+)
+from p2pcommons.protocol.invite import Invite, decode_invite, encode_invite, relay_fits
 from p2pcommons.protocol.limits import INVITE_ADDRESSES_MAX
 from p2pcommons.replica import cleaning
 from p2pcommons.replica.records import InviteMade, JoinResult
@@ -147,12 +156,14 @@ class CommonsOfReplica(Writing):
         self.require_identity()
         row = self.commons_row(commons)
         known, in_use = (tuple(addresses), True) if addresses is not None else self._addresses()
-        chosen = choose_addresses(known)
         peer_id = peer_id_of(load_peer_seed(self.paths))
-        invite = Invite(commons, row.title or row.title_hint or "", peer_id, chosen, None)
-        return InviteMade(
-            encode_invite(invite), row, chosen, not in_use, self._invite_note(chosen, in_use)
+        bare = [without_peer(address, peer_id) for address in known]
+        title = row.title or row.title_hint or ""
+        text = encode_invite(
+            Invite(commons, title, peer_id, choose_addresses(bare), choose_relay(bare))
         )
+        named = addresses_in(decode_invite(text))
+        return InviteMade(text, row, named, not in_use, self._invite_note(named, in_use))
 
     def join(self, text: str) -> JoinResult:
         """Keep what an invite says and start meeting its peers; needs no node and no network.
@@ -167,12 +178,17 @@ class CommonsOfReplica(Writing):
         self.store.join_commons(
             invite.commons, now=now, title_hint=invite.title or None, inviter=invite.peer_id
         )
-        if invite.peer_id != peer_id_of(load_peer_seed(self.paths)):
-            self.store.upsert_peer(invite.peer_id, invite.addresses, source="invite", now=now)
+        addresses = addresses_in(invite)
+        own = peer_id_of(load_peer_seed(self.paths))
+        if invite.peer_id != own:
+            self.store.upsert_peer(invite.peer_id, addresses, source="invite", now=now)
+        if invite.relay is not None:
+            # A member relays for members, so most likely it holds the commons too.
+            relay, relay_id = split_peer_address(invite.relay)
+            if relay_id != own:
+                self.store.upsert_peer(relay_id, (relay,), source="invite", now=now)
         self.nudge()
-        return JoinResult(
-            self.commons_row(invite.commons), already, invite.peer_id, invite.addresses
-        )
+        return JoinResult(self.commons_row(invite.commons), already, invite.peer_id, addresses)
 
     def _invite_note(self, addresses: Sequence[str], in_use: bool) -> str:
         if not addresses:
@@ -184,6 +200,8 @@ class CommonsOfReplica(Writing):
             )
         if all(address.startswith(_LOOPBACK) for address in addresses):
             return "the invite names this machine only; it works for homes on this machine"
+        if all(is_circuit(address) for address in addresses):
+            return "the invite names the relay by which this machine is reached, and no title"
         if not in_use:
             return "no node is running: the invite names the addresses used last"
         return ""
@@ -204,12 +222,35 @@ def commons_line(row: CommonsRow) -> str:
 
 
 def choose_addresses(known: Sequence[str]) -> tuple[str, ...]:
-    """Return the addresses an invite names: three at most, loopback only when all else lacks."""
-    elsewhere = [address for address in known if not address.startswith(_LOOPBACK)]
+    """Return the addresses an invite names: three at most, those first that most can use.
+
+    Loopback is named only when all else lacks; what leads through a relay has its own place.
+    """
+    direct = [address for address in known if not is_circuit(address)]
+    elsewhere = [address for address in direct if not address.startswith(_LOOPBACK)]
     # Link-local IPv6 needs an interface's name to be dialled, which differs between machines.
     elsewhere = [address for address in elsewhere if not address.startswith("/ip6/fe80")]
-    ordered = sorted(elsewhere or known, key=lambda address: not address.startswith("/ip4/"))
+    ordered = sorted(
+        elsewhere or direct, key=lambda each: (scope_of(each), each.startswith("/ip6/"))
+    )
     return tuple(ordered[:INVITE_ADDRESSES_MAX])
+
+
+def choose_relay(known: Sequence[str]) -> str | None:
+    """Return the relay an invite names, with its /p2p/ID: the first that fits; None without one.
+
+    A node asks for a relay when nobody reaches it otherwise, so where there is one it is named,
+    though nothing else fits beside it.
+    """
+    relays = [relay_in(address) for address in known if is_circuit(address)]
+    usable = [each for each in relays if scope_of(each) < Scope.LOOPBACK] or relays
+    return next((relay for relay in usable if relay_fits(relay)), None)
+
+
+def addresses_in(invite: Invite) -> tuple[str, ...]:
+    """Return where the inviter can be met, through a relay as well."""
+    through = () if invite.relay is None else (invite.relay + CIRCUIT,)
+    return (*invite.addresses, *through)
 
 
 __all__ = ["PREFIX_HEX_CHARS_MIN", "CommonsOfReplica", "choose_addresses", "commons_line"]
