@@ -1,4 +1,4 @@
-"""Finds out whether others can reach this node from outside, and says so in words.
+"""Finds out how others can reach this node from outside, and says so in words.
 
 Peers on the internet are asked to dial back, one after another and now and then again; what they
 found is weighed in `protocol.reachability`. Where they got through is announced.
@@ -15,6 +15,7 @@ from p2pcommons.net.interfaces import ip_of
 from p2pcommons.net.paths import CIRCUIT, relay_of
 from p2pcommons.net.sockets import host_key
 from p2pcommons.node.port_mapping import PortMapping
+from p2pcommons.node.punching import Punching
 from p2pcommons.protocol.reachability import (
     Ballot,
     Standing,
@@ -26,8 +27,9 @@ from p2pcommons.protocol.reachability import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from p2pcommons.net.hole_punching import PunchReport
     from p2pcommons.net.reachability import DialBackReport
     from p2pcommons.node.context import NodeContext
     from p2pcommons.node.ports import HostPort
@@ -44,6 +46,10 @@ JITTER_SECONDS = 60.0
 """Nodes that started together do not ask together for ever."""
 SEEN_MAX = 64
 """Machines of which it is kept how they see this node."""
+SEEN_AT_ONCE = 2
+"""Machines that are asked how they see this node when somebody wants to know now."""
+OWN_MAX = 4
+"""Addresses that are told to somebody who wants a direct connection."""
 CANDIDATES_MAX = 8
 """Addresses in one question."""
 ANNOUNCED = "public"
@@ -53,8 +59,16 @@ ANNOUNCED = "public"
 class NatPort(Protocol):
     """What this needs of a host with NATs around it; `net.nat.Nat` is the real one."""
 
-    def serve(self) -> None:
-        """Help others."""
+    async def run(
+        self,
+        own_addresses: Callable[[], Awaitable[Sequence[str]]],
+        is_welcome: Callable[[str], bool],
+    ) -> None:
+        """Help others, until cancelled.
+
+        `own_addresses` tells where this node is seen from outside, `is_welcome` with whom direct
+        connections are sought.
+        """
         ...
 
     def listening(self) -> tuple[str, ...]:
@@ -67,6 +81,18 @@ class NatPort(Protocol):
 
     async def ask(self, peer_id: str, addresses: Sequence[str]) -> DialBackReport:
         """Let a directly connected peer dial back."""
+        ...
+
+    def is_ours_to_punch(self, peer_id: str) -> bool:
+        """Tell whether a peer dialled us over a relay, and no direct connection is there."""
+        ...
+
+    def has_hole_for(self, peer_id: str) -> bool:
+        """Tell whether our NAT may let this peer in where it keeps others out."""
+        ...
+
+    async def punch(self, peer_id: str) -> PunchReport:
+        """Try once to get a direct connection with a peer that is connected over a relay."""
         ...
 
 
@@ -94,14 +120,16 @@ class Reachability:
         self._upnp = "off"
         self._listening: tuple[str, ...] = ()
         self._mapping = PortMapping(context, nat.listening, self.mapped)
+        self._punching = Punching(context, host, nat)
         self._jitter = 0.0
         self._verdict = Verdict.UNKNOWN
 
     async def run(self) -> None:
         """Keep a port of the router and ask peers to dial back, until cancelled."""
-        self._nat.serve()
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._nat.run, self.own_addresses, self._punching.is_welcome)
             nursery.start_soon(self._mapping.run)
+            nursery.start_soon(self._punching.run)
             await self._follow()
 
     async def _follow(self) -> None:
@@ -148,10 +176,17 @@ class Reachability:
             state, words, relays, self._upnp, tuple(each + end for each in public)
         )
 
-    def own_ips(self) -> tuple[str, ...]:
-        """The IPs under which this node is seen from outside, that most name first."""
+    async def own_addresses(self) -> Sequence[str]:
+        """Return where this node is seen from outside: its ports at the IPs that others see."""
+        if not self._seen:
+            for machine, peers in tuple(self._outsiders().items())[:SEEN_AT_ONCE]:
+                await self._learn_how_seen(machine, peers[0])
         first = most_named(self._seen.values())
-        return tuple(dict.fromkeys(each for each in (first, *self._seen.values()) if each))
+        ips = dict.fromkeys(each for each in (first, *reversed(self._seen.values())) if each)
+        found = dict.fromkeys(self._proven)
+        for ip in ips:
+            found.update(dict.fromkeys(self._candidates(ip)))
+        return tuple(found)[:OWN_MAX]
 
     def mapped(self, addresses: Sequence[str], how: str) -> None:
         """Take the addresses at which a router says it passes connections on to this node."""
@@ -175,14 +210,20 @@ class Reachability:
             self._seen.clear()
             self._proven.clear()
             self._mapping.addresses_changed()
+            self._punching.addresses_changed()
         self._listening = listening
 
     # Asking
 
     def _outsiders(self) -> dict[str, list[str]]:
-        """Peers on the internet with a connection of their own, by machine."""
+        """Peers on the internet with a connection of their own, by machine.
+
+        Those for whom the NAT was opened cannot tell how it treats others.
+        """
         found: dict[str, list[str]] = {}
         for peer_id in self._host.connected_peers():
+            if self._nat.has_hole_for(peer_id):
+                continue
             for address in self._host.remote_addresses(peer_id):
                 ip = ip_of(address)
                 if ip is not None and CIRCUIT not in address and is_outside(ip):
@@ -204,12 +245,7 @@ class Reachability:
         await self._ask(machine, self._context.chance.choice(machines[machine]))
 
     async def _ask(self, machine: str, peer_id: str) -> None:
-        seen = await self._nat.seen_as(peer_id)
-        self._seen.pop(machine, None)
-        if seen is not None and is_outside(seen):
-            self._seen[machine] = seen
-            if len(self._seen) > SEEN_MAX:
-                del self._seen[next(iter(self._seen))]
+        seen = await self._learn_how_seen(machine, peer_id)
         wanted = self._candidates(seen)
         listening = self._listening
         reached = None
@@ -224,6 +260,15 @@ class Reachability:
                     del self._proven[old]
         if listening == self._listening:
             self._ballot.note(machine, reached, trio.current_time())
+
+    async def _learn_how_seen(self, machine: str, peer_id: str) -> str | None:
+        seen = await self._nat.seen_as(peer_id)
+        self._seen.pop(machine, None)
+        if seen is not None and is_outside(seen):
+            self._seen[machine] = seen
+            if len(self._seen) > SEEN_MAX:
+                del self._seen[next(iter(self._seen))]
+        return seen
 
     def _candidates(self, seen: str | None) -> list[str]:
         """Addresses at which a peer that sees this node as `seen` may get through."""
