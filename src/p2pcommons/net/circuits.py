@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from p2pcommons.errors import NetworkError, RejectedError
+from p2pcommons.net.closing import close_all
 from p2pcommons.net.journal import paced_logger
 from p2pcommons.net.library import (
     ConnectionType,
@@ -25,6 +26,7 @@ from p2pcommons.net.library import (
     ReadWriteCloser,
     read_peer_id,
 )
+from p2pcommons.net.paths import is_circuit
 from p2pcommons.net.relay import Relay, RelayLimits
 from p2pcommons.net.relay_messages import (
     HOP_PROTOCOL,
@@ -55,6 +57,11 @@ LIFETIME_SECONDS_MIN = 120
 """A reservation that is to end earlier, or has already by another clock, is taken for this."""
 LIFETIME_SECONDS_MAX = 3_600
 """The specification's usual hour; a relay that promises more is asked again all the same."""
+RETIRE_LOOK_SECONDS = 5.0
+RETIRE_SECONDS = 10.0
+"""How long a circuit stays beside a direct connection: that one may turn out to be no good."""
+RETIRE_SECONDS_MAX = 600.0
+"""The same while something still runs on it: a file, a first sync."""
 _CHUNK_BYTES = 65_536
 
 
@@ -204,6 +211,36 @@ class Circuits:
             if not lock.statistics().tasks_waiting and not lock.locked():
                 self._dials.pop(relay, None)
 
+    # Beside a direct connection
+
+    async def retire(self) -> None:
+        """Close circuits beside which there is a direct connection, once nothing runs on them.
+
+        New streams take the direct one (`Host.open_stream`), so a circuit only has to be left to
+        those that began before. Whoever upgrades a relayed peer just makes the direct connection.
+        """
+        beside: dict[int, float] = {}
+        while True:
+            await trio.sleep(RETIRE_LOOK_SECONDS)
+            now = trio.current_time()
+            spare = {id(each): each for each in self._spare_circuits()}
+            beside = {key: beside.get(key, now) for key in spare}
+            for key, connection in spare.items():
+                waited = now - beside[key]
+                is_due = waited >= RETIRE_SECONDS and not _is_busy(connection)
+                if is_due or waited >= RETIRE_SECONDS_MAX:
+                    log.info("a direct connection stands: no relay any more")
+                    await close_all([connection])
+
+    def _spare_circuits(self) -> list[Any]:
+        found: list[Any] = []
+        for connections in list(self._host.swarm.connections.values()):
+            opened = [each for each in connections if not each.is_closed]
+            circuits = [each for each in opened if is_circuit(each)]
+            if len(circuits) < len(opened):
+                found += circuits
+        return found
+
     # Being dialled
 
     async def _be_dialled(self, stream: FrameStream) -> None:
@@ -225,6 +262,12 @@ class Circuits:
         head = relay_address.partition("/p2p/")[0]
         address = Multiaddr(f"{head}/p2p/{relay}/p2p-circuit")
         return RawConnection(circuit, is_ours, ConnectionType.RELAYED, [address])
+
+
+def _is_busy(connection: Any) -> bool:
+    """Whether something runs on a connection besides gossip, which moves to another by itself."""
+    protocols = (str(each.get_protocol() or "") for each in connection.get_streams())
+    return any("sub/" not in protocol for protocol in protocols)
 
 
 async def _asked(stream: FrameStream, message: bytes) -> bytes:

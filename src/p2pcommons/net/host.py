@@ -328,6 +328,7 @@ class Host:
         tasks: Any
         async with trio.open_nursery() as tasks:
             tasks.start_soon(self._events.pump)
+            tasks.start_soon(self.circuits.retire)
             tasks.start_soon(watch_for_sleep, self.probe)
             tasks.start_soon(watch_interfaces, self._addresses_changed)
 

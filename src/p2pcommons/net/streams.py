@@ -75,6 +75,7 @@ class Streams:
         try:
             with trio.move_on_after(self._limits.negotiate_seconds_max) as scope:
                 stream = await connection.new_stream()
+                stream.set_protocol(protocol)
                 await MultiselectClient().select_one_of(
                     [protocol],  # pyright: ignore[reportArgumentType] - a str with another name
                     MultiselectCommunicator(stream),

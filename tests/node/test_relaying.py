@@ -1,0 +1,65 @@
+"""Nodes that have no way to one another but over a third one: on loopback, each told one address."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.node.nodes import Node, all_have, equal, running, until
+
+from p2pcommons.node import relaying as relaying_module
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+pytestmark = [pytest.mark.trio, pytest.mark.network]
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relaying_module, "STRANGER_SECONDS", 0)
+    monkeypatch.setattr(relaying_module, "LOOK_SECONDS", 0.1)
+
+
+@asynccontextmanager
+async def relaying(home: Path) -> AsyncGenerator[Node]:
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "config.toml").write_text("[network]\nrelay = true\n")
+    async with running(home) as node:
+        yield node
+
+
+def circuits(node: Node) -> list[str]:
+    return [each for each in node.runtime._network.addresses() if "/p2p-circuit" in each]
+
+
+async def peer_of(node: Node, peer_id: str) -> dict[str, Any]:
+    status = await node.now()
+    return next(each for each in status["peers"] if each["peer_id"] == peer_id)
+
+
+async def test_two_that_only_a_relay_can_reach_sync_over_it(tmp_path: Path):
+    async with (
+        relaying(tmp_path / "rita") as rita,
+        running(tmp_path / "ana") as ana,
+        running(tmp_path / "ben") as ben,
+    ):
+        ana.replica.add_peer(rita.addresses[0])
+        await until(lambda: bool(circuits(ana)))
+        garden = ana.replica.create_commons("Garden").id
+        ana.replica.add_entry(garden, title="From Ana")
+        ben.replica.store.join_commons(garden, now=ben.replica.now())
+        ben.replica.add_peer(circuits(ana)[0])
+        await until(lambda: equal(garden, ana, ben))
+        ben.replica.add_entry(garden, title="From Ben")
+        await until(lambda: all_have("From Ben", garden, ana, ben))
+        met = await peer_of(ben, ana.status["peer_id"])
+        assert (met["path"], met["relay"]) == ("relayed", rita.status["peer_id"])
+        status = await rita.now()
+        assert status["relay"]["serving"]
+        assert status["relay"]["circuits"] == 1
+        assert status["relay"]["bytes"] > 1_000
+        # Nothing of the commons is on the relay, which is no member of it.
+        assert rita.replica.store.commons_row(garden) is None
