@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+import libp2p.identity.identify.identify as identify_protocol
 import trio
 from libp2p import new_swarm
 from libp2p.abc import INotifee
@@ -35,12 +36,16 @@ from libp2p.tools.anyio_service import background_trio_service
 from libp2p.transport.tcp.tcp import TCP
 from multiaddr import Multiaddr  # pyright: ignore[reportMissingTypeStubs]
 
+from p2pcommons import __version__
 from p2pcommons.net.muxer import GuardedYamux
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from p2pcommons.net.limits import HostLimits
+
+identify_protocol.AGENT_VERSION = f"p2pcommons/{__version__}"
+identify_protocol.PROTOCOL_VERSION = "p2pcommons/1"
 
 LIBRARY_ERRORS = (
     BaseLibp2pError,
