@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from p2pcommons.cli.pledge import last_second_of, promise_said
 from p2pcommons.errors import UserError
+from p2pcommons.model.kinds import PledgeBody
 from p2pcommons.replica import open_replica
+from p2pcommons.replica.pledges import shown_pledge
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,9 +59,11 @@ def test_what_is_not_named_stays_pledged(begun: Any, tmp_path: Path) -> None:
 def test_a_pledge_that_promises_nothing_is_refused(begun: Any, tmp_path: Path) -> None:
     with open_replica(begun.copy(tmp_path / "home").path) as replica:
         (commons,) = replica.commons()
-        for wrong in ({}, {"text": "  "}, {"files": 5}, {"text": "x" * 501}, {"text": "a\x1bb"}):
+        for words in (None, "  ", "x" * 501, "a\x1bb"):
             with pytest.raises(UserError):
-                replica.pledge(commons.id, **wrong)
+                replica.pledge(commons.id, text=words)
+        with pytest.raises(UserError, match="--keep"):
+            replica.pledge(commons.id, files=5)
         with pytest.raises(UserError):
             replica.pledge(commons.id, keep=True, until=1)
         assert replica.pledges(commons.id) == ()
@@ -68,15 +73,13 @@ def test_a_pledge_that_promises_nothing_is_refused(begun: Any, tmp_path: Path) -
 def test_words_of_a_pledge_are_cleaned_and_one_that_ended_is_not_shown(
     begun: Any, tmp_path: Path
 ) -> None:
-    from p2pcommons.model.kinds import PledgeBody
-    from p2pcommons.replica import pledges
-
     with open_replica(begun.copy(tmp_path / "home").path) as replica:
         (commons,) = replica.commons()
         replica.pledge(commons.id, text="I weed")
         row = replica.store.pledges(commons.id)[0]
         hostile = PledgeBody("\x1b[31mI \u202eweed" + "!" * 900, until=5)
-        shown = pledges._shown(type(row)(row.id, row.author, "B\x07o", 1, hostile, True), b"", None)
+        row = replace(row, author_name="B\x07o", body=hostile)
+        shown = shown_pledge(row, b"", None)
         assert shown.text.startswith("[31mI weed")
         assert len(shown.text) == 500
         assert shown.who.startswith("Bo~")

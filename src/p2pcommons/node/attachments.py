@@ -170,6 +170,11 @@ class Attachments:
         self._tasks.start_soon(self._fetch_all, fetch)
         return fetch
 
+    def is_fetching(self, identifier: bytes) -> bool:
+        """Tell whether a file is being fetched or waited for."""
+        known = self._fetches.get(identifier)
+        return known is not None and not known.is_whole and not known.trouble
+
     def cancel(self, identifier: bytes) -> bool:
         """Give up fetching; what is here stays for the next time. False where nothing was."""
         fetch = self._fetches.pop(identifier, None)

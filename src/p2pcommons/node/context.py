@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from p2pcommons.node.sets import Sets
     from p2pcommons.node.storage import Storage
     from p2pcommons.paths import Paths
-    from p2pcommons.store import Store
+    from p2pcommons.store import Keeping, Store
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -63,7 +63,9 @@ class NodeContext:
     """What is taken of people nobody here knows; without it everything is."""
     state: NodeState = field(default_factory=NodeState)
     joined: tuple[bytes, ...] = ()
-    """Ids of the joined commons, busiest first; the runtime keeps it fresh."""
+    """Ids of the joined commons, kept ones first, then the busiest; the runtime keeps it fresh."""
+    kept: dict[bytes, Keeping] = field(default_factory=dict[bytes, "Keeping"])
+    """What this person pledged to keep on this machine, by commons; those go before others."""
     offered: tuple[bytes, ...] = ()
     """Ids of those that the person offers to whoever meets this node."""
 

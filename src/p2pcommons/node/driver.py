@@ -91,6 +91,8 @@ class SessionDriver:
         self._rowids: dict[bytes, int] = {}
         self.received = 0
         """Contributions that were new here."""
+        self.bodies = 0
+        """Texts that came, of new contributions and of known ones that lacked them."""
         self.again = 0
         """Contributions that came although they were here by then."""
         self.over_at = trio.current_time()
@@ -241,6 +243,7 @@ class SessionDriver:
             wanted.envelopes, wanted.commons, self._stream.peer_id
         )
         self.received += len(taken.new)
+        self.bodies += taken.bodies
         self.again += len(taken.known)
         self._peer.by_session += len(taken.new)
         self._context.state.by_session += len(taken.new)

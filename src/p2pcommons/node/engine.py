@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from p2pcommons.errors import StoreError
+from p2pcommons.node.keeping import Keeper
 from p2pcommons.store.offers import offered_among
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Engine:
             if self._network is not None:
                 nursery.start_soon(self._network.run)
                 nursery.start_soon(self._warm)
+                nursery.start_soon(self._keep, self._network)
             await trio.sleep_forever()
 
     async def _warm(self) -> None:
@@ -54,6 +56,15 @@ class Engine:
                 await self._context.sets.fresh(commons, self._context.now())
             except StoreError as error:
                 self._context.note_trouble(error)
+
+    async def _keep(self, network: Network) -> None:
+        """Keep what was pledged. What is kept is exchanged before the rest, and at once."""
+
+        async def changed() -> None:
+            await self.refresh_joined()
+            network.texts_wanted()
+
+        await Keeper(self._context, network.attachments, changed).run()
 
     def nudge(self) -> None:
         """Somebody has committed something: publish it, and look what else has changed."""
@@ -78,10 +89,11 @@ class Engine:
         await self._context.sets.follow()
 
     async def refresh_joined(self) -> None:
-        """Read which commons this node takes part in, busiest first. Raises StoreError."""
+        """Read which commons this node takes part in, in its order. Raises StoreError."""
         rows, self._context.offered = await self._context.storage.read(_read_commons)
         fitting = [row for row in rows if not row.unsupported]
-        fitting.sort(key=lambda row: -row.count)
+        kept = self._context.kept
+        fitting.sort(key=lambda row: (row.id not in kept, -row.count))
         self._context.joined = tuple(row.id for row in fitting)
 
     async def _follow_store(self) -> None:

@@ -175,6 +175,10 @@ class Network:
         """The person offers other commons than before: tell those who are connected."""
         self._reconciling.soon()
 
+    def texts_wanted(self) -> None:
+        """Texts of a commons are wanted that were not: ask those who are connected."""
+        self._reconciling.soon()
+
     async def sync(self, deadline: float) -> None:
         """Reconcile with everybody connected; when nobody is, dial and wait for the first."""
         self._meeting.hurry()

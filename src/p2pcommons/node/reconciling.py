@@ -285,7 +285,9 @@ class Reconciling:
             self._tasks.start_soon(self.on_offers, peer_id)
         if driver.received:
             self.soon_in_turn(PASS_ON_SECONDS, besides=peer_id)
-            # What has just come is in no snapshot yet that was found equal.
+        if driver.received or driver.bodies:
+            # What has just come is in no snapshot yet that was found equal, and a session asks
+            # for a part of the texts that are missing.
             self.soon_in_turn(CONFIRM_SECONDS, only=peer_id)
         results = [peer.exchange(commons).result for commons in peer.shared or ()]
         outcomes = [None if result is None else result.outcome for result in results]

@@ -30,7 +30,7 @@ class Pledges(Space):
         me = None if signer is None else signer.author
         now = self.now()
         return tuple(
-            _shown(row, commons, me)
+            shown_pledge(row, commons, me)
             for row in self.store.pledges(commons)
             if row.body.until is None or row.body.until >= now
         )
@@ -126,7 +126,8 @@ class Pledges(Space):
         return super().set_budget(commons, budget)
 
 
-def _shown(row: PledgeRow, commons: bytes, me: bytes | None) -> Pledge:
+def shown_pledge(row: PledgeRow, commons: bytes, me: bytes | None) -> Pledge:
+    """Return a pledge with safe words; `me` is the person on this machine."""
     name = clean_line(row.author_name or "", NAME_CHARS_MAX) or None
     return Pledge(
         id=row.id,
