@@ -12,6 +12,7 @@ import hashlib
 import heapq
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from p2pcommons.protocol.addresses import network_of
@@ -43,6 +44,8 @@ HINTS_PER_NETWORK_MAX = 1_024
 """Hints of all peers in one network of the internet."""
 HINTS_MAX = 8_192
 """Hints in all, about 700 bytes each; the nearest to this node are kept."""
+SWEEP_SECONDS = 60
+"""Between two looks for old hints in a full store."""
 REFRESH_SECONDS = 3_600
 """How often a holder gives its hints again. One not given again for longer makes room."""
 
@@ -69,6 +72,7 @@ def place_of(key: bytes) -> int:
     return int.from_bytes(hashlib.sha256(key).digest(), "big")
 
 
+@lru_cache(maxsize=4_096)
 def place_of_peer(peer_id: str) -> int:
     """Return the place of a peer. Raises UserError when the id is none."""
     return place_of(peer_id_to_bytes(peer_id))
@@ -162,6 +166,8 @@ class ProviderStore:
     def __init__(self, own_peer_id: str) -> None:
         self._own = place_of_peer(own_peer_id)
         self._hints: dict[bytes, OrderedDict[str, _Hint]] = {}
+        self._distances: dict[bytes, int] = {}
+        self._looked_at = -SWEEP_SECONDS
         self._by_peer: Counter[str] = Counter()
         self._by_network: Counter[str] = Counter()
         self._count = 0
@@ -177,7 +183,10 @@ class ProviderStore:
             self._drop(key, contact.peer_id)
         elif not self._has_room(key, hints, contact, now):
             return False
-        self._hints.setdefault(key, OrderedDict())[contact.peer_id] = _Hint(contact, now)
+        if key not in self._hints:
+            self._hints[key] = OrderedDict()
+            self._distances[key] = place_of(key) ^ self._own
+        self._hints[key][contact.peer_id] = _Hint(contact, now)
         self._by_peer[contact.peer_id] += 1
         self._by_network.update(networks_of(contact))
         self._count += 1
@@ -213,13 +222,14 @@ class ProviderStore:
             if now - hint.given <= REFRESH_SECONDS * 1.5:
                 return False
             self._drop(key, oldest)
-        if self._count >= HINTS_MAX:
+        if self._count >= HINTS_MAX and now - self._looked_at >= SWEEP_SECONDS:
+            self._looked_at = now
             self.forget_old(now)
         return self._count < HINTS_MAX or self._drop_farther_than(key)
 
     def _drop_farther_than(self, key: bytes) -> bool:
-        farthest = max(self._hints, key=lambda each: place_of(each) ^ self._own)
-        if place_of(farthest) ^ self._own <= place_of(key) ^ self._own:
+        farthest = max(self._distances, key=self._distances.__getitem__)
+        if self._distances[farthest] <= place_of(key) ^ self._own:
             return False
         self._drop(farthest, next(iter(self._hints[farthest])))
         return True
@@ -228,7 +238,7 @@ class ProviderStore:
         hints = self._hints[key]
         hint = hints.pop(peer_id)
         if not hints:
-            del self._hints[key]
+            del self._hints[key], self._distances[key]
         self._count -= 1
         for counter, names in (
             (self._by_peer, (peer_id,)),
