@@ -19,7 +19,9 @@ from p2pcommons.tui.context import DemoNote
 from p2pcommons.tui.node_status import (
     Attempt,
     CommonsStatus,
+    LanPeer,
     NodeStatus,
+    Offer,
     PairStatus,
     Pause,
     PeerStatus,
@@ -122,6 +124,7 @@ def crowded(commons: str) -> NodeStatus:
         peers=(*plain.peers, *others),
         commons=(CommonsStatus(commons, "Garden Lisboa", 14, pairs),),
         reachability=Reachability("relayed", "behind NAT, relayed by …abc123", "none"),
+        lan=(LanPeer(RUI, (Offer("ab" * 32, "Repair café"), Offer("cd" * 32, "Readings"))),),
         relay=RelayStatus(True, 2, 1, 3_100_000, 4),
         traffic=Traffic(1_300_000, 400_000, 12_000_000, 3_000_000, 200_000, 500_000_000, history),
     )
@@ -251,6 +254,8 @@ async def test_the_network(
         assert await picture(pilot) == screens(name="mode")
         await press(pilot, "escape", "enter")
         assert await picture(pilot) == screens(name="peer")
+        await press(pilot, "escape", "K")
+        assert await picture(pilot) == screens(name="pledges")
         await press(pilot, "escape", "i")
         assert await picture(pilot) == screens(name="invite")
 

@@ -13,7 +13,7 @@ from p2pcommons.tui.screens.browse import Browse
 from p2pcommons.tui.screens.compose import Compose
 from p2pcommons.tui.screens.publish import Publish
 from p2pcommons.tui.screens.words_card import WordsCard
-from tests.tui.homes import NARROW, NOW, press, running, screen_text, settled, told, write
+from tests.tui.homes import NARROW, NOW, WIDE, press, running, screen_text, settled, told, write
 
 if TYPE_CHECKING:
     from p2pcommons.paths import Paths
@@ -50,6 +50,31 @@ async def test_a_program_that_is_killed_leaves_the_draft(garden: Paths) -> None:
         assert isinstance(compose, Compose)
         assert await compose.save_now(), "what the clock does two seconds after the last key"
     assert [draft.title for draft in drafts(garden)] == ["Half a thought"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_licence_and_language_are_kept_in_the_draft_said_before_signing_and_signed(
+    garden: Paths, size: tuple[int, int]
+) -> None:
+    async with running(garden, size) as pilot:
+        await press(pilot, "n")
+        await write(pilot, "Pão sem forno")
+        await press(pilot, "f3")
+        await write(pilot, "CC0-1.0")
+        await press(pilot, "enter")
+        await write(pilot, "pt")
+        await press(pilot, "ctrl+s")
+        assert [(draft.licence, draft.language) for draft in drafts(garden)] == [("CC0-1.0", "pt")]
+        await press(pilot, "f3")
+        assert pilot.app.screen.query_one("#licence").display, "what is filled in stays in view"
+        await press(pilot, "f9")
+        assert "the licence CC0-1.0, the language pt" in told(pilot)
+        await press(pilot, "f9")
+    with open_replica(garden, clock=lambda: NOW) as replica:
+        (row,) = replica.search("forno")
+        detail = replica.entry(row.commons, row.id)
+        assert (detail.licence, detail.language) == ("CC0-1.0", "pt")
 
 
 @pytest.mark.asyncio

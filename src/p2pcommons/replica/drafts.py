@@ -72,4 +72,6 @@ def _read(path: Path) -> Draft | None:
         text=texts.get("text", ""),
         tags=tuple(tag for tag in listed if isinstance(tag, str)),
         saved_at=saved_at if isinstance(saved_at, int) else 0,
+        language=texts.get("language", ""),
+        licence=texts.get("licence", ""),
     )

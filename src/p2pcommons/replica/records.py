@@ -153,6 +153,8 @@ class Draft:
     text: str = ""
     tags: tuple[str, ...] = ()
     saved_at: int = 0
+    language: str = ""
+    licence: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ def from_entry(page: EntryPage, mine: tuple[str, ...], *, merge: bool) -> Writin
         url=base.url,
         text=base.text,
         tags=mine,
+        language=base.language,
+        licence=base.licence,
     )
     others = tuple(head for head in page.heads if head.version != base.version)
     return Writing(draft, draft, tuple(head.version for head in page.heads), others, merge)
@@ -84,4 +86,6 @@ def join_tags(tags: tuple[str, ...]) -> str:
 
 
 def _fields(draft: Draft) -> tuple[object, ...]:
-    return (draft.form, draft.title, draft.url, draft.text, tuple(sorted(draft.tags)))
+    tags = tuple(sorted(draft.tags))
+    terms = (draft.language, draft.licence)
+    return (draft.form, draft.title, draft.url, draft.text, tags, terms)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from p2pcommons.model.glance import key_words
 from p2pcommons.replica import size_said
 from p2pcommons.tui import wording
-from p2pcommons.tui.peer_lines import short_peer, words_of
+from p2pcommons.tui.peer_lines import CONNECTED, short_peer, words_of
 from p2pcommons.tui.standing import MODE_WORDS, pair_words, what_to_do
 
 if TYPE_CHECKING:
@@ -168,8 +168,15 @@ def advice_lines(status: NodeStatus, mode: str, now: int, overview: Overview) ->
     """While no peer is reached: what was tried, when the next try is, the one thing to do."""
     if status.connected:
         return []
+    if status.paused is not None:
+        return [what_to_do(status, mode, invited=False)]
     lines: list[str] = []
-    tried = [(peer, attempt) for peer in status.peers for attempt in peer.tried]
+    tried = [
+        (peer, attempt)
+        for peer in status.peers
+        for attempt in peer.tried
+        if attempt.error != CONNECTED
+    ]
     for peer, attempt in tried[:TRIED_SHOWN_MAX]:
         lines.append(f"Tried {short_peer(peer.peer_id)} at {attempt.address}: {attempt.error}")
     due = [peer.next_try for peer in status.peers if peer.next_try]

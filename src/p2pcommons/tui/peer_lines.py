@@ -35,6 +35,8 @@ CAME = {
     "dht": "found in the network",
 }
 """How a peer became known."""
+CONNECTED = "connected"
+"""What the node says of an address that answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,22 @@ def called(peer_id: str) -> str:
 
 
 def peer_rows(status: NodeStatus, now: int) -> list[PeerRow]:
-    """Peers in the order of interest: connected ones, those set aside, the rest."""
+    """Peers in the order of interest: connected ones, those set aside, the rest.
+
+    Connected ones keep their places while their figures change.
+    """
     ordered = sorted(
         status.peers,
-        key=lambda peer: (not peer.connected, peer.blocked_until <= now, -peer.last_seen),
+        key=lambda peer: (
+            not peer.connected,
+            peer.blocked_until <= now,
+            0 if peer.connected else -peer.last_seen,
+            peer.peer_id,
+        ),
     )
     pairs = _pairs_by_peer(status)
-    return [_row(peer, pairs.get(peer.peer_id, ()), now) for peer in ordered]
+    paused = status.paused is not None
+    return [_row(peer, pairs.get(peer.peer_id, ()), now, paused=paused) for peer in ordered]
 
 
 def path_words(peer: PeerStatus) -> str:
@@ -128,8 +139,12 @@ def peer_lines(peer: PeerStatus, status: NodeStatus, now: int) -> list[tuple[str
     return lines
 
 
-def _row(peer: PeerStatus, pairs: Sequence[tuple[str, PairStatus]], now: int) -> PeerRow:
+def _row(
+    peer: PeerStatus, pairs: Sequence[tuple[str, PairStatus]], now: int, *, paused: bool
+) -> PeerRow:
     told, level, share = _told(peer, pairs, now)
+    if paused and not peer.connected and level == "quiet":
+        told = "not met while paused"
     return PeerRow(
         key=peer.peer_id,
         name=called(peer.peer_id),
@@ -178,8 +193,8 @@ def _away(peer: PeerStatus, now: int) -> str:
     parts = [peer_words(peer, now), CAME.get(peer.source, peer.source)]
     if peer.reason:
         parts.insert(0, f"dropped: {peer.reason}")
-    elif peer.tried:
-        parts.insert(0, peer.tried[-1].error)
+    elif failed := [attempt.error for attempt in peer.tried if attempt.error != CONNECTED]:
+        parts.insert(0, failed[-1])
     return ", ".join(part for part in parts if part)
 
 

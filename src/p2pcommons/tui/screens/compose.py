@@ -51,7 +51,8 @@ class Compose(Page):
     HELP_TITLE = "Write"
     HELP_TEXT = (
         "Title, address and text are all optional, but one of them is needed. The text is "
-        "Markdown. Drafts are saved by themselves and stay on this machine; F9 shows what would "
+        "Markdown. Licence and language (F3) may stay empty: the terms of the commons hold then. "
+        "Drafts are saved by themselves and stay on this machine; F9 shows what would "
         "leave it, and signs. Escape leaves; the draft waits for you."
     )
     HELP_COMMANDS = (
@@ -66,6 +67,7 @@ class Compose(Page):
         Binding("ctrl+g", "editor", "$EDITOR", id="compose.editor"),
         Binding("escape", "leave", "Leave, draft kept", id="compose.leave"),
         Binding("ctrl+t", "tags", "Tags", id="compose.tags", show=False),
+        Binding("f3", "terms", "Licence, language", id="compose.terms", show=False),
         Binding("f2", "drop", "Throw the draft away…", id="compose.drop", show=False),
     ]
     KEY_ORDER = (
@@ -82,6 +84,10 @@ class Compose(Page):
     Compose .row { height: 1; margin-bottom: 1; }
     Compose .row .name { width: 9; color: $muted; }
     Compose .row Input { width: 1fr; }
+    Compose .terms #language { width: 12; }
+    Compose .terms .name { width: auto; min-width: 9; padding-right: 1; }
+    Compose.-narrow .terms { display: none; }
+    Compose.-narrow.-terms .terms { display: block; }
     Compose #what { height: 1; color: $primary; text-style: bold; margin-bottom: 1; }
     Compose TextArea { height: 1fr; border: none; background: $surface; padding: 0 1; }
     Compose TextArea:focus { border: none; background: $surface; }
@@ -131,6 +137,7 @@ class Compose(Page):
                     words("  as", "name"),
                     Cycle([(form, form) for form in forms], draft.form or "note", widget_id="form"),
                 ),
+                self._terms(draft),
                 area,
                 words("", widget_id="state"),
                 id="editing",
@@ -139,6 +146,25 @@ class Compose(Page):
                 words(self._beside_title(), "heading"), ReaderView(self.context.glyphs), id="beside"
             ),
         )
+
+    def _terms(self, draft: Draft) -> Horizontal:
+        """Licence and language: on a narrow screen behind a key, unless something is in them."""
+        usual = self._usual_licence(draft.commons)
+        licence = Field(draft.licence, id="licence", compact=True, placeholder=usual)
+        language = Field(draft.language, id="language", compact=True, placeholder="en, pt-BR")
+        row = _row("Licence", licence, words("  Language", "name"), language)
+        row.add_class("terms")
+        self.set_class(bool(draft.licence or draft.language), "-terms")
+        return row
+
+    def _usual_licence(self, commons: str) -> str:
+        line = self.context.news.overview.find(bytes.fromhex(commons))
+        return f"{line.licence}, as the commons" if line and line.licence else "as the commons"
+
+    @on(Cycle.Turned, "#commons")
+    def commons_turned(self, event: Cycle.Turned) -> None:
+        """Another commons has other terms."""
+        self.query_one("#licence", Input).placeholder = self._usual_licence(event.value)
 
     def on_mount(self) -> None:
         """Show what is there already."""
@@ -184,6 +210,8 @@ class Compose(Page):
             text=self.query_one("#text", TextArea).text,
             commons=self.query_one("#commons", Cycle).value,
             form=self._typed_form(),
+            licence=self.query_one("#licence", Input).value.strip(),
+            language=self.query_one("#language", Input).value.strip(),
         )
 
     def _typed_form(self) -> str:
@@ -255,6 +283,16 @@ class Compose(Page):
         self.toggle_class("-preview")
         if not self.is_wide and not self.has_class("-preview"):
             self.query_one("#text", TextArea).focus()
+
+    def action_terms(self) -> None:
+        """Go to licence and language; a second time puts empty ones away, to save room."""
+        field, draft = self.query_one("#licence", Input), self.typed_draft()
+        if self.has_class("-terms") and field.has_focus and not (draft.licence or draft.language):
+            self.remove_class("-terms")
+            self.query_one("#text", TextArea).focus()
+            return
+        self.add_class("-terms")
+        field.focus()
 
     def action_tags(self) -> None:
         """Go to the tags."""

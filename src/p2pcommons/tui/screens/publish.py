@@ -111,6 +111,8 @@ def _write(replica: Replica, writing: Writing) -> str:
             text=draft.text,
             form=draft.form or None,
             tags=draft.tags,
+            language=draft.language or None,
+            licence=draft.licence or None,
         )
         return "Published."
     entry = bytes.fromhex(draft.entry)
@@ -121,6 +123,9 @@ def _write(replica: Replica, writing: Writing) -> str:
         text=draft.text,
         url=draft.url,
         form=draft.form or None,
+        # None leaves what the version before says; an emptied field says nothing any more.
+        language=None if draft.language == writing.base.language else draft.language,
+        licence=None if draft.licence == writing.base.licence else draft.licence,
         merge=writing.merge,
     )
     before, after = set(writing.base.tags), set(draft.tags)
@@ -154,6 +159,8 @@ def _leaving(draft: Draft) -> str:
         "the address" if draft.url else "",
         f"{wording.size(octets)} of text" if octets else "",
         f"the tags {join_tags(draft.tags)}" if draft.tags else "",
+        f"the licence {clean_line(draft.licence)}" if draft.licence else "",
+        f"the language {clean_line(draft.language)}" if draft.language else "",
         "the time",
         "your name",
     ]

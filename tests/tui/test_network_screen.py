@@ -1,0 +1,171 @@
+"""What a person does on the network screen: look at peers, join and offer, keep, pause."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from p2pcommons.replica import open_replica
+from p2pcommons.tui.app import CommonsApp
+from p2pcommons.tui.node_status import LanPeer, NodeStatus, Offer, Pause, PeerStatus
+from p2pcommons.tui.peer_lines import called
+from p2pcommons.tui.screens.invite_card import WhichCommons
+from p2pcommons.tui.screens.network import Network
+from p2pcommons.tui.screens.peer_card import PeerCard
+from p2pcommons.tui.widgets.peer_list import PeerList
+from tests.tui.homes import NARROW, NOW, WIDE, press, running, screen_text, settled, told
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
+    from p2pcommons.paths import Paths
+
+RUI = "12D3KooWJ9mZ7XeHnUq3Rui"
+READINGS = Offer("ab" * 32, "Readings")
+CALENDAR = Offer("cd" * 32, "[bold]Calendar[/]")
+
+
+def node(*peers: PeerStatus, offers: tuple[Offer, ...] = ()) -> NodeStatus:
+    return NodeStatus(
+        running=True, peer_id="12D3KooWana", mode="lan", peers=peers, lan=(LanPeer(RUI, offers),)
+    )
+
+
+def peer(name: str, *, connected: bool = True) -> PeerStatus:
+    return PeerStatus(
+        name,
+        connected=connected,
+        addresses=("/ip4/192.0.2.7/tcp/4777",),
+        source="invite",
+        last_seen=NOW - 60,
+    )
+
+
+async def at_network(pilot: Pilot[int], status: NodeStatus) -> None:
+    app = pilot.app
+    assert isinstance(app, CommonsApp)
+    app.context.news.mode = "lan"
+    await press(pilot, "2")
+    app.tell(app.context.news.overview, status)
+    await settled(pilot)
+
+
+def said(pilot: Pilot[int]) -> str:
+    return "\n".join(notice.message for notice in pilot.app._notifications)
+
+
+@pytest.mark.asyncio
+async def test_a_peer_is_looked_at_copied_and_forgotten(garden: Paths) -> None:
+    address = "/ip4/192.0.2.7/tcp/4777/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"
+    with open_replica(garden) as replica:
+        peer_id = replica.add_peer(address)
+    async with running(garden) as pilot:
+        await at_network(pilot, node(peer(peer_id)))
+        await press(pilot, "enter")
+        assert isinstance(pilot.app.screen, PeerCard)
+        assert peer_id in told(pilot)
+        await press(pilot, "y")
+        assert pilot.app.clipboard == address
+        await press(pilot, "Y")
+        assert pilot.app.clipboard == peer_id
+        await press(pilot, "D")
+        assert f"Forget {called(peer_id)}?" in screen_text(pilot)
+        await press(pilot, "f9")
+        assert isinstance(pilot.app.screen, Network)
+    with open_replica(garden) as replica:
+        assert replica.peers() == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_what_is_offered_nearby_is_listed_and_asked_for(
+    garden: Paths, size: tuple[int, int]
+) -> None:
+    async with running(garden, size) as pilot:
+        await at_network(pilot, node(peer(RUI)))
+        assert "J Join" not in screen_text(pilot)
+        await at_network(pilot, node(peer(RUI), offers=(READINGS, CALENDAR)))
+        assert "[bold]Calendar[/]" in screen_text(pilot), "a title is never read as markup"
+        assert "J Join" in screen_text(pilot)
+        await press(pilot, "J")
+        assert isinstance(pilot.app.screen, WhichCommons)
+        await press(pilot, "escape", "tab", "enter")
+        assert "no node is running" in said(pilot), "joining asks the node who offers it"
+
+
+@pytest.mark.asyncio
+async def test_nobody_yet_but_somebody_nearby_offers_a_commons(ana: Paths) -> None:
+    async with running(ana) as pilot:
+        app = pilot.app
+        assert isinstance(app, CommonsApp)
+        app.tell(app.context.news.overview, node(offers=(READINGS,)))
+        await settled(pilot)
+        assert "Join Readings" in screen_text(pilot)
+        app.tell(app.context.news.overview, node())
+        await settled(pilot)
+        assert "Join Readings" not in screen_text(pilot)
+
+
+@pytest.mark.asyncio
+async def test_a_commons_is_offered_and_no_longer(garden: Paths) -> None:
+    async with running(garden) as pilot:
+        await at_network(pilot, node())
+        await press(pilot, "O", "enter")
+        assert "offered to people nearby" in screen_text(pilot)
+        with open_replica(garden) as replica:
+            assert len(replica.offered()) == 1
+        await press(pilot, "O", "enter")
+        with open_replica(garden) as replica:
+            assert replica.offered() == ()
+
+
+@pytest.mark.asyncio
+async def test_keeping_a_commons_is_signed_with_f9_alone_and_taken_back(garden: Paths) -> None:
+    async with running(garden) as pilot:
+        await at_network(pilot, node())
+        await press(pilot, "K")
+        assert "Nobody has pledged" in told(pilot)
+        await press(pilot, "escape")
+        with open_replica(garden) as replica:
+            commons = replica.commons()[0].id
+            assert replica.pledges(commons) == ()
+        await press(pilot, "K", "f9")
+        assert "kept by you" in screen_text(pilot)
+        await press(pilot, "K")
+        assert "you keep it" in told(pilot)
+        assert "Take mine back" in screen_text(pilot)
+        await press(pilot, "f9")
+        assert "kept by you" not in screen_text(pilot)
+
+
+@pytest.mark.asyncio
+async def test_one_key_pauses_and_resumes(garden: Paths) -> None:
+    async with running(garden) as pilot:
+        await at_network(pilot, node(peer(RUI)))
+        assert "P Pause" in screen_text(pilot)
+        await press(pilot, "P")
+        assert "For an hour" in screen_text(pilot)
+        await press(pilot, "escape")
+        paused = replace(node(peer(RUI, connected=False)), paused=Pause(NOW + 3_600))
+        await at_network(pilot, paused)
+        shown = screen_text(pilot)
+        assert "P Resume" in shown
+        assert "paused, goes on in 60 min; P resumes" in shown
+        assert "not met while paused" in shown
+
+
+@pytest.mark.asyncio
+async def test_two_hundred_peers_scroll_under_their_heading(garden: Paths) -> None:
+    everybody = tuple(peer(f"12D3KooW{number:06}") for number in range(200))
+    async with running(garden, NARROW) as pilot:
+        await at_network(pilot, node(*everybody))
+        await press(pilot, "end")
+        assert "PEERS" in screen_text(pilot)
+        assert "…000199" in screen_text(pilot)
+        chosen = pilot.app.screen.query_one(PeerList).choice
+        assert chosen is not None
+        assert chosen.key == "12D3KooW000199"
+        await press(pilot, "home")
+        assert "…000000" in screen_text(pilot)
