@@ -175,7 +175,7 @@ async def test_a_relay_that_dies_takes_its_circuits_along_and_dialling_says_so()
             assert (await bob.dial(alice.peer_id, [address])).connected
         await until(lambda: not bob.connected_peers() and not alice.connected_peers())
         report = await bob.dial(alice.peer_id, [address])
-        assert report.tried == ((address, "the relay: nobody listens there"),)
+        assert report.tried == ((address, "the relay is gone: nobody listens there"),)
 
 
 @pytest.mark.trio

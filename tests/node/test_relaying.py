@@ -1,4 +1,4 @@
-"""Nodes that have no way to one another but over a third one: on loopback, each told one address."""
+"""Nodes that have no way to one another but over a third one; each is told one address alone."""
 
 from __future__ import annotations
 
@@ -25,10 +25,14 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def relaying(home: Path) -> AsyncGenerator[Node]:
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "config.toml").write_text("[network]\nrelay = true\n")
+    _let_relay(home)
     async with running(home) as node:
         yield node
+
+
+def _let_relay(home: Path) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "config.toml").write_text("[network]\nrelay = true\n")
 
 
 def circuits(node: Node) -> list[str]:

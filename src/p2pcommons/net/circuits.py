@@ -204,9 +204,8 @@ class Circuits:
                     return
                 report = await self._host.dial_direct(relay, addresses)
                 if not report.connected:
-                    raise NetworkError(
-                        f"the relay: {report.tried[0][1] if report.tried else 'gone'}"
-                    )
+                    why = report.tried[0][1] if report.tried else "no address"
+                    raise NetworkError(f"the relay is gone: {why}")
         finally:
             if not lock.statistics().tasks_waiting and not lock.locked():
                 self._dials.pop(relay, None)

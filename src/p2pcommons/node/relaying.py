@@ -135,6 +135,8 @@ class Relaying:
         self._held: dict[str, _Held] = {}
         self._lost: dict[str, _Lost] = {}
         self._pauses: dict[str, _Pause] = {}
+        self._relayed_before: dict[str, None] = {}
+        """Those that relayed for this node, the last one last: asked at once when they are back."""
         self._dialled_lan: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -208,7 +210,8 @@ class Relaying:
                 continue
             peer = self._context.state.peer(peer_id)
             since = self._context.now() if peer.connected_since is None else peer.connected_since
-            if not peer.shared and self._context.now() - since < STRANGER_SECONDS:
+            is_new = not peer.shared and peer_id not in self._relayed_before
+            if is_new and self._context.now() - since < STRANGER_SECONDS:
                 continue
             found.append((not peer.shared, since, peer_id))
         return min(found)[2] if found else None
@@ -229,6 +232,10 @@ class Relaying:
         if relay not in self._held:
             log.info("%s relays for this node, at %s", relay, addresses)
         self._pauses.pop(relay, None)
+        self._relayed_before.pop(relay, None)
+        self._relayed_before[relay] = None
+        if len(self._relayed_before) > ASKED_MAX:
+            del self._relayed_before[next(iter(self._relayed_before))]
         self._lost.pop(relay, None)
         self._host.keep(relay)
         renew_at = trio.current_time() + KEPT_PART * reservation.seconds
