@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from p2pcommons.config import Config
 from p2pcommons.replica import open_replica
 from p2pcommons.tui.app import CommonsApp
-from p2pcommons.tui.node_status import LanPeer, NodeStatus, Offer, Pause, PeerStatus
+from p2pcommons.tui.node_status import (
+    LanPeer,
+    NodeStatus,
+    Offer,
+    Pause,
+    PeerStatus,
+    Reachability,
+    Traffic,
+)
 from p2pcommons.tui.peer_lines import called
 from p2pcommons.tui.screens.invite_card import WhichCommons
 from p2pcommons.tui.screens.network import Network
@@ -169,3 +178,23 @@ async def test_two_hundred_peers_scroll_under_their_heading(garden: Paths) -> No
         assert chosen.key == "12D3KooW000199"
         await press(pilot, "home")
         assert "…000000" in screen_text(pilot)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_ascii_asked_for_is_ascii_drawn_on_the_network_screen_and_its_dialogs(
+    garden: Paths, size: tuple[int, int]
+) -> None:
+    Config.load(garden.config_file).set("look.ascii", True)
+    history = tuple((number, 60 - number) for number in range(60))
+    status = replace(
+        node(peer(RUI), peer("12D3KooWother", connected=False), offers=(READINGS,)),
+        traffic=Traffic(1, 1, 1, 1, 0, 0, history),
+        reachability=Reachability("relayed", "behind NAT, relayed by …abc123"),
+    )
+    async with running(garden, size) as pilot:
+        await at_network(pilot, status)
+        for keys in ((), ("enter",), ("escape", "P"), ("escape", "K"), ("escape", "m")):
+            await press(pilot, *keys)
+            drawn = set(screen_text(pilot)) - set("─")
+            assert all(character.isascii() for character in drawn), (keys, drawn)

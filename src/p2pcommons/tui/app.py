@@ -136,6 +136,7 @@ class CommonsApp(App[int]):
 
     def on_mount(self) -> None:
         """Open the product, or ask for a name first."""
+        self.set_class(self.context.glyphs is look.ASCII, "-ascii")
         self.register_theme(look.DARK)
         self.register_theme(look.LIGHT)
         wanted = self._theme_kept

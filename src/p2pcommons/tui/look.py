@@ -129,6 +129,10 @@ class Glyphs:
     ramp: str = "▁▂▃▄▅▆▇█"
     """From nothing to the most, for small plots."""
 
+    def spelled(self, text: str) -> str:
+        """`text` of ours with its marks of omission as these glyphs have them."""
+        return text if self.ellipsis == "…" else text.replace("…", "..")
+
 
 FULL = Glyphs()
 ASCII = Glyphs(

@@ -35,11 +35,11 @@ def node_lines(
     paused = [(f"{paused_words(status.paused, now)}; P resumes", "wrong")] if status.paused else []
     words = " ".join(key_words(status.peer_id))
     since = f", started {wording.ago(status.started_at, now)}" if status.started_at else ""
-    name = (f"{words} {short_peer(status.peer_id)}{since}", "title")
-    reach = (reach_words(status), "")
+    name = (f"known as {words} {short_peer(status.peer_id)}{since}", "title")
+    reach = [] if paused else [(reach_words(status), "")]
     if not wide:
-        return [*wrong, *paused, name, reach]
-    lines = [*wrong, *paused, name, reach, (mode_words, "plain")]
+        return [*wrong, *paused, name, *reach]
+    lines = [*wrong, *paused, name, *reach, (mode_words, "plain")]
     where = [address.split("/p2p/")[0] for address in status.addresses]
     more = (
         f" and {len(where) - ADDRESSES_SHOWN_MAX} more" if len(where) > ADDRESSES_SHOWN_MAX else ""

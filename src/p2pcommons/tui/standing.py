@@ -71,6 +71,8 @@ def network_sentence(status: NodeStatus, mode: str, now: int) -> tuple[str, str]
 def reach_shown(status: NodeStatus) -> tuple[str, ...]:
     """Whether others reach this node, for the status line, in fewer and fewer words."""
     reach = status.reachability
+    if status.paused is not None:
+        return ()
     if reach.state in {"reachable", "lan"}:
         return (reach.words,)
     if reach.state == "relayed":

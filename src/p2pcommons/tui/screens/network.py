@@ -104,6 +104,7 @@ class Network(Page):
     Network #both { height: 1fr; }
     Network #left { width: 1fr; padding: 1 0 0 0; }
     Network #right { width: 46; padding: 1 0 0 0; border-left: solid $line; }
+    Network #right { scrollbar-size-vertical: 1; }
     Network #right .told { padding: 0 2 1 2; }
     Network #peers { height: auto; max-height: 70%; margin-bottom: 1; }
     Network #nearby { height: auto; max-height: 8; margin-bottom: 1; }
@@ -147,7 +148,7 @@ class Network(Page):
         yield Horizontal(
             Vertical(
                 PeerList(glyphs, widget_id="peers"),
-                words("OFFERED NEARBY", "heading", "nearby-heading"),
+                words("NEARBY", "heading", "nearby-heading"),
                 OfferList(glyphs=glyphs, widget_id="nearby"),
                 words("", "told", "nearby-told"),
                 words("", "told", "advice"),
@@ -232,7 +233,8 @@ class Network(Page):
             return
         self._said[widget_id] = lines
         told = self.query_one(f"#{widget_id}", Static)
-        told.update(styled(lines, nothing))
+        spelled = self.context.glyphs.spelled
+        told.update(styled([(spelled(said), look) for said, look in lines], nothing))
         told.display = bool(lines or nothing)
 
     @on(ChoiceList.Chosen, "#peers")

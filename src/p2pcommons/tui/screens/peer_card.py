@@ -77,7 +77,7 @@ class PeerCard(Dialog[str]):
 
     def title_words(self) -> str:
         """What stands in the frame."""
-        return f"Peer {called(self._peer.peer_id)}"
+        return self.context.glyphs.spelled(f"Peer {called(self._peer.peer_id)}")
 
     def content(self) -> Iterable[Widget]:
         """The lines."""
@@ -94,7 +94,9 @@ class PeerCard(Dialog[str]):
             (peer for peer in status.peers if peer.peer_id == self._peer.peer_id), self._peer
         )
         lines = peer_lines(self._peer, status, self.context.now())
-        self.query_one("#card", Static).update(styled(lines))
+        spelled = self.context.glyphs.spelled
+        told = styled([(spelled(said), look) for said, look in lines])
+        self.query_one("#card", Static).update(told)
 
     def action_copy(self) -> None:
         """Copy an address that somebody else can add."""

@@ -158,7 +158,8 @@ class StatusLine(Widget):
         right = " ".join(standing.words)
         room = width - cell_len(right) - 3
         segments: list[Segment] = []
-        for words, part in _that_fit(f" {sign} {standing.network}", look, standing, room):
+        for told, part in _that_fit(f" {sign} {standing.network}", look, standing, room):
+            words = self._glyphs.spelled(told)
             gap = f" {self._glyphs.dot} " if segments else ""
             shown = clip(words, room - len(gap))
             segments.append(Segment(gap, base + self._part("quiet")))

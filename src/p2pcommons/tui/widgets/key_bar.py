@@ -62,13 +62,15 @@ class KeyBar(Widget):
         key_style = self.get_component_rich_style("key-bar--key", partial=True)
         words_style = self.get_component_rich_style("key-bar--words", partial=True)
         base = self.rich_style
+        ellipses = not app_of(self).has_class("-ascii")
         segments = [Segment(" ", base)]
         self._places = []
         at = 1
         for _, key, display, words in self._fitting(self.size.width - 2):
             segments.append(Segment(display, base + key_style))
-            segments.append(Segment(f" {words}  ", base + words_style))
-            end = at + cell_len(display) + cell_len(words) + 1
+            told = words if ellipses else words.replace("…", "..")
+            segments.append(Segment(f" {told}  ", base + words_style))
+            end = at + cell_len(display) + cell_len(told) + 1
             self._places.append((at, end, key))
             at = end + _SEPARATOR_CELLS
         return Strip(segments).adjust_cell_length(self.size.width, base)

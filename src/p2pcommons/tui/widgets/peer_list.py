@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from p2pcommons.tui.peer_lines import PeerRow
 
-LEAD_CELLS, PATH_CELLS, TRIP_CELLS, BYTES_CELLS, BAR_CELLS = 4, 18, 8, 7, 10
+LEAD_CELLS, PATH_CELLS, TRIP_CELLS, BYTES_CELLS, BAR_CELLS = 4, 19, 8, 7, 10
 BYTES_SHOWN_FROM_CELLS = 70
 LINES_EACH = 2
 
@@ -119,13 +119,14 @@ class PeerList(ChoiceList):
         signs = {"equal": glyphs.on, "busy": glyphs.half, "trouble": glyphs.warn}
         name, with_bytes = _room(width)
         cut = glyphs.ellipsis
-        figures = f" {fit(row.path, PATH_CELLS, cut)} {fit_right(row.trip, TRIP_CELLS, cut)}"
+        path = fit(glyphs.spelled(row.path), PATH_CELLS, cut)
+        figures = f" {path} {fit_right(row.trip, TRIP_CELLS, cut)}"
         if with_bytes:
             figures += f" {fit_right(row.came, BYTES_CELLS)} {fit_right(row.went, BYTES_CELLS)}"
         return [
             Segment(f"{signs.get(row.level, glyphs.off)} ", base + self._look(row.level)),
-            Segment(fit(_plain(row.name, glyphs), name, cut), base + self._look("name")),
-            Segment(_plain(figures, glyphs), base + self._look("quiet")),
+            Segment(fit(self._glyphs.spelled(row.name), name, cut), base + self._look("name")),
+            Segment(figures, base + self._look("quiet")),
         ]
 
     def _told(self, row: PeerRow, width: int, base: Style) -> list[Segment]:
@@ -137,7 +138,7 @@ class PeerList(ChoiceList):
             rest = self._glyphs.dot * (BAR_CELLS - filled)
             segments.append(Segment(f"{rest} ", base + self._look("quiet")))
             room -= BAR_CELLS + 1
-        told = clip(_plain(row.told, self._glyphs), room, self._glyphs.ellipsis)
+        told = clip(self._glyphs.spelled(row.told), room, self._glyphs.ellipsis)
         segments.append(Segment(told, base + self._look(row.level)))
         return segments
 
@@ -155,8 +156,3 @@ def _room(width: int) -> tuple[int, bool]:
     taken = LEAD_CELLS + PATH_CELLS + TRIP_CELLS + 3
     taken += 2 * (BYTES_CELLS + 1) if with_bytes else 0
     return max(8, width - taken), with_bytes
-
-
-def _plain(text: str, glyphs: Glyphs) -> str:
-    """`text` with the mark of what is left out as these glyphs have it."""
-    return text if glyphs.ellipsis == "…" else text.replace("…", glyphs.ellipsis)
