@@ -4,7 +4,7 @@ What comes out is a connection like any other: Noise and the muxer run inside th
 relay sees who talks with whom and how much, and can cut, delay or misdirect, but neither read nor
 forge. The same gate and limits hold; for the limit per address the relay counts as the address.
 
-Written anew over our own streams; docs/decisions/0011-circuits-over-our-own-streams.md says why.
+Written anew over our own streams; docs/decisions/0010-circuits-over-our-own-streams.md says why.
 """
 
 from __future__ import annotations
