@@ -11,7 +11,7 @@ seconds are the aim; a time fails nothing. Ends with 1 when a replica lacks anyt
 after the waking.
 
 SIGSTOP differs from a suspended machine in one thing: the monotonic clock runs on. What a node
-does when both stand still is in `tests/net/test_sleep.py`, with a clock of its own.
+does when it stands still is in `tests/net/test_host.py`, with a clock of its own.
 """
 
 from __future__ import annotations

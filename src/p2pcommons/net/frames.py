@@ -15,13 +15,14 @@ import trio
 from p2pcommons.errors import NetworkError, RejectedError, RejectReason
 from p2pcommons.net.library import LIBRARY_ERRORS
 from p2pcommons.net.muxer import socket_of
+from p2pcommons.protocol.identify import IDENTIFY_PROTOCOL
 from p2pcommons.protocol.kademlia_messages import KAD_PROTOCOL
 from p2pcommons.protocol.varints import write_varint
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-VARINT_PROTOCOLS = frozenset({KAD_PROTOCOL})
+VARINT_PROTOCOLS = frozenset({KAD_PROTOCOL, IDENTIFY_PROTOCOL})
 _LENGTH = struct.Struct(">I")
 _READ_BYTES = 65_536
 _VARINT_BYTES_MAX = 4

@@ -14,6 +14,7 @@ import trio
 
 from p2pcommons.config import Mode
 from p2pcommons.errors import StoreError
+from p2pcommons.node.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,8 +28,16 @@ log = logging.getLogger(__name__)
 
 PAUSES = (1, 1, 1, 2, 2, 3, 3, 5, 5, 5, 10, 20, 40, 60, 120, 300)
 """Seconds between tries of one peer; the last one repeats."""
+LATE_TRIES = 300
+LATE_SECONDS = 3_600
+"""Between two tries of a peer that has not answered so often, which takes about a day."""
 DIALS_MAX = 16
 """Peers dialled at the same time."""
+ABSENT_TRIES = 20
+ABSENT_DIALS_MAX = 4
+"""The same for those that did not answer so often: they must not keep others waiting."""
+TIDY_SECONDS = 3_600.0
+"""Between two looks for peers to be forgotten."""
 TROUBLE_SECONDS = 1.0
 """Until the address book is read again when the store failed."""
 STRANGER_SECONDS = 600
@@ -55,6 +64,9 @@ class Meeting:
         self._where: dict[str, tuple[str, ...]] = {}
         """The addresses a peer was dialled at last: a new one is tried at once."""
         self._limiter = trio.CapacityLimiter(DIALS_MAX)
+        self._absent_limiter = trio.CapacityLimiter(ABSENT_DIALS_MAX)
+        self._whereabouts = Whereabouts(context, host, reconciling.blame)
+        self._tidied_at = -math.inf
         self.bootstrap: Mapping[str, tuple[str, ...]] = {}
         """Peers of the settings, with their addresses: dialled like those of the address book."""
         self.on_met: Callable[[str], None] | None = None
@@ -77,7 +89,7 @@ class Meeting:
                     await self._wake.wait()
 
     def _woke(self) -> None:
-        log.info("the clock jumped: trying everybody again")
+        log.info("woken, or on another network: trying everybody again")
         self._retry_at.clear()
         self._wake.set()
 
@@ -136,6 +148,9 @@ class Meeting:
             self._where.pop(peer_id, None)
         connected = set(self._host.connected_peers())
         now, next_due = trio.current_time(), math.inf
+        if now - self._tidied_at >= TIDY_SECONDS:
+            self._tidied_at = now
+            await self._whereabouts.tidy(known.values())
         for peer_id, where in addresses.items():
             if peer_id in connected or peer_id in self._dialling or not where:
                 continue
@@ -151,13 +166,16 @@ class Meeting:
         return next_due
 
     async def _dial(self, peer_id: str, addresses: tuple[str, ...], row: PeerRow | None) -> None:
+        absent = row is not None and row.failures >= ABSENT_TRIES
         try:
-            async with self._limiter:
+            async with self._absent_limiter if absent else self._limiter:
                 report = await self._host.dial(peer_id, addresses)
             peer = self._context.state.peer(peer_id)
             peer.tried, peer.tried_at = report.tried, self._context.now()
             peer.failures += not report.connected
             pause = self._pause_after(max(peer.failures, 1))
+            if row is not None and row.failures >= LATE_TRIES and not report.connected:
+                pause = max(pause, LATE_SECONDS * self._context.chance.uniform(0.8, 1.2))
             self._retry_at[peer_id] = trio.current_time() + pause
             peer.next_try = self._context.now() + round(pause)
             if row is not None:
@@ -188,6 +206,7 @@ class Meeting:
                 self._pause_after_goodbye(event.peer_id)
                 peer.connected_since = None
                 self._host.release(event.peer_id)
+                self._whereabouts.gone(event.peer_id)
                 self._reconciling.disconnected(event.peer_id)
                 if self.on_left is not None:
                     self.on_left()
@@ -223,6 +242,8 @@ class Meeting:
             await self._context.attempt(
                 lambda store: store.upsert_peer(peer_id, addresses, source="connected", now=now)
             )
+        else:
+            await self._whereabouts.learn(peer_id)
 
     def _pause_after(self, failures: int) -> float:
         """Return the seconds until the next try after so many failures, a little at random."""

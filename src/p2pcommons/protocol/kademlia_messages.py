@@ -20,10 +20,11 @@ from p2pcommons.protocol.multiaddrs import (
     peer_id_from_bytes,
     peer_id_to_bytes,
 )
-from p2pcommons.protocol.varints import read_varint, write_varint
+from p2pcommons.protocol.protobuf import BYTES, VARINT, read_fields
+from p2pcommons.protocol.varints import write_varint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 KAD_PROTOCOL = "/p2pcommons/kad/1.0.0"
 """The libp2p protocol id; messages on its streams have lengths in varints."""
@@ -37,8 +38,6 @@ CONTACTS_MAX = 20
 ADDRESSES_MAX = 8
 """Of one peer: one for each interface of an ordinary machine, and some to spare."""
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-"""Wire types of protobuf."""
 _TYPE, _KEY, _CLOSER, _PROVIDERS = 1, 2, 8, 9
 _PEER_ID, _ADDRESS, _CONNECTION = 1, 2, 3
 _CAN_CONNECT = 2
@@ -92,7 +91,7 @@ def decode_message(data: bytes) -> Message:
     kind, key = 0, b""
     closer: list[Contact] = []
     providers: list[Contact] = []
-    for number, value in _fields(data):
+    for number, value in read_fields(data):
         if number == _TYPE and isinstance(value, int):
             kind = value
         elif number == _KEY and isinstance(value, bytes):
@@ -118,7 +117,7 @@ def _contact(contact: Contact) -> bytes:
 
 
 def _read_contact(data: bytes) -> Iterable[Contact]:
-    fields = [(number, value) for number, value in _fields(data) if isinstance(value, bytes)]
+    fields = [(number, value) for number, value in read_fields(data) if isinstance(value, bytes)]
     named = [value for number, value in fields if number == _PEER_ID]
     peer_id = peer_id_from_bytes(named[-1]) if named else None
     if peer_id is None:
@@ -128,35 +127,12 @@ def _read_contact(data: bytes) -> Iterable[Contact]:
     return (Contact(peer_id, tuple(dict.fromkeys(addresses))),)
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield the fields of a protobuf message by number; those of fixed size are skipped."""
-    at = 0
-    while at < len(data):
-        tag, at = read_varint(data, at)
-        number, wire = tag >> 3, tag & 7
-        if wire == _VARINT:
-            value, at = read_varint(data, at)
-            yield number, value
-            continue
-        if wire == _BYTES:
-            size, at = read_varint(data, at)
-        elif wire in (_FIXED32, _FIXED64):
-            size = 4 if wire == _FIXED32 else 8
-        else:
-            raise _shape("an unknown kind of field")
-        if at + size > len(data):
-            raise _shape("it ends in the middle")
-        if wire == _BYTES:
-            yield number, bytes(data[at : at + size])
-        at += size
-
-
 def _number(number: int, value: int) -> bytes:
-    return write_varint(number << 3 | _VARINT) + write_varint(value)
+    return write_varint(number << 3 | VARINT) + write_varint(value)
 
 
 def _field(number: int, value: bytes) -> bytes:
-    return write_varint(number << 3 | _BYTES) + write_varint(len(value)) + value
+    return write_varint(number << 3 | BYTES) + write_varint(len(value)) + value
 
 
 def _shape(why: str) -> RejectedError:

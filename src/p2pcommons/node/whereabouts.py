@@ -1,0 +1,120 @@
+"""Where a peer that came to us can be met again, when it or we have moved.
+
+Whoever was dialled is in the address book with the address that worked. Who came here is asked
+where it listens (libp2p's Identify), and believed of the machine from which it is connected alone:
+nobody can point this node at somebody else.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import trio
+
+from p2pcommons.errors import NetworkError, RejectedError
+from p2pcommons.net.interfaces import ip_of
+from p2pcommons.net.paths import DIRECT, LAN
+from p2pcommons.protocol.identify import IDENTIFY_BYTES_MAX, IDENTIFY_PROTOCOL, listen_addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from p2pcommons.node.context import NodeContext
+    from p2pcommons.node.ports import HostPort
+    from p2pcommons.store import PeerRow
+
+log = logging.getLogger(__name__)
+
+CAME = "came"
+"""Source of peers that were not dialled, but came here and share something."""
+CAME_MAX = 256
+"""Of them in the address book; whoever can join a commons can come with any number of keys."""
+ADDRESSES_MAX = 4
+"""Of one peer: it listens on one port, by IPv4 and IPv6."""
+ANSWER_SECONDS_MAX = 10.0
+FORGET_SECONDS = 60 * 24 * 3_600
+"""A peer that a person did not enter, and that was not reached for so long, is forgotten."""
+_ENTERED = ("invite", "manual")
+
+
+class Whereabouts:
+    """Learns addresses of peers that came here, and keeps the address book within bounds."""
+
+    def __init__(
+        self, context: NodeContext, host: HostPort, blame: Callable[[str, str], None]
+    ) -> None:
+        self._context = context
+        self._host = host
+        self._blame = blame
+        self._asked: dict[str, int | None] = {}
+        """The beginning of the connection on which a peer was asked."""
+
+    def gone(self, peer_id: str) -> None:
+        """A peer has disconnected."""
+        self._asked.pop(peer_id, None)
+
+    async def learn(self, peer_id: str) -> None:
+        """Put a peer into the address book that came here; once for each connection."""
+        since = self._context.state.peer(peer_id).connected_since
+        if peer_id in self._asked and self._asked[peer_id] == since:
+            return
+        self._asked[peer_id] = since
+        addresses = await self._where(peer_id)
+        if not addresses or not await self._has_room(peer_id):
+            return
+        now = self._context.now()
+        await self._context.attempt(
+            lambda store: store.upsert_peer(peer_id, addresses, source=CAME, now=now)
+        )
+
+    async def _where(self, peer_id: str) -> tuple[str, ...]:
+        """Ask a peer where it listens; nothing where it does not say."""
+        machines = {ip_of(address) for address in self._host.remote_addresses(peer_id)}
+        if self._host.path_to(peer_id)[0] not in (DIRECT, LAN) or not machines:
+            return ()
+        try:
+            with trio.fail_after(ANSWER_SECONDS_MAX):
+                stream = await self._host.open_stream(peer_id, IDENTIFY_PROTOCOL)
+                try:
+                    frame = await stream.read_frame(IDENTIFY_BYTES_MAX)
+                finally:
+                    await stream.reset()
+            told = () if frame is None else listen_addresses(frame, peer_id)
+        except (NetworkError, trio.TooSlowError) as error:
+            log.debug("%s does not say where it listens: %s", peer_id, error)
+            return ()
+        except RejectedError as error:
+            self._blame(peer_id, str(error))
+            return ()
+        return tuple(each for each in told if ip_of(each) in machines)[:ADDRESSES_MAX]
+
+    async def _has_room(self, peer_id: str) -> bool:
+        """Make room in the book where too many came: whoever was reached longest ago goes."""
+        book = await self._context.storage.read(lambda store: store.peers())
+        came = [row for row in book if row.source == CAME]
+        if len(came) < CAME_MAX or any(row.peer_id == peer_id for row in book):
+            return True
+        connected = set(self._host.connected_peers())
+        absent = [row for row in came if row.peer_id not in connected]
+        if not absent:
+            return False
+        await self._forget(min(absent, key=_reached_at))
+        return True
+
+    async def tidy(self, book: Iterable[PeerRow]) -> None:
+        """Forget peers that no person entered and that were not reached for months."""
+        connected = set(self._host.connected_peers())
+        before = self._context.now() - FORGET_SECONDS
+        for row in book:
+            is_met = row.source not in _ENTERED and row.peer_id not in connected
+            if is_met and max(_reached_at(row)) < before:
+                await self._forget(row)
+
+    async def _forget(self, row: PeerRow) -> None:
+        await self._context.attempt(lambda store: store.remove_peer(row.peer_id))
+
+
+def _reached_at(row: PeerRow) -> tuple[int, int]:
+    """When a peer was reached last, and known first; who was never reached comes before all."""
+    return row.last_success or 0, row.first_seen

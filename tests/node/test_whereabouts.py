@@ -1,0 +1,171 @@
+"""Who came here is met again, at the machine it came from and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import trio
+from tests.node.nodes import equal, running, until
+from tests.protocol.test_identify import identify
+
+from p2pcommons.errors import NetworkError
+from p2pcommons.node import whereabouts
+from p2pcommons.node.context import NodeContext
+from p2pcommons.node.state import NodeState
+from p2pcommons.node.whereabouts import CAME, FORGET_SECONDS, Whereabouts
+from p2pcommons.protocol.multiaddrs import address_to_bytes
+from p2pcommons.store import Store
+
+NOW = 1_790_000_000
+CAME_FROM = "/ip4/192.0.2.7/tcp/50123"
+LISTENS = "/ip4/192.0.2.7/tcp/4001"
+
+
+@dataclass
+class Says:
+    """A host whose peers answer Identify with these bytes."""
+
+    frame: bytes | None
+    remote: str = CAME_FROM
+    path: str = "direct"
+    connected: tuple[str, ...] = ()
+    asked: list[str] = field(default_factory=list[str])
+
+    def remote_addresses(self, _peer_id: str) -> tuple[str, ...]:
+        return (self.remote,)
+
+    def connected_peers(self) -> tuple[str, ...]:
+        return self.connected
+
+    def path_to(self, _peer_id: str) -> tuple[str, str | None]:
+        return self.path, None
+
+    async def open_stream(self, peer_id: str, _protocol: str) -> Says:
+        await trio.lowlevel.checkpoint()
+        self.asked.append(peer_id)
+        if self.frame is None:
+            raise NetworkError("it does not speak this")
+        return self
+
+    async def read_frame(self, _bytes_max: int) -> bytes | None:
+        await trio.lowlevel.checkpoint()
+        return self.frame
+
+    async def reset(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+@dataclass
+class Place:
+    """A node's address book, and what it makes of a peer."""
+
+    store: Store
+    host: Says
+    blamed: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        context = SimpleNamespace(
+            state=NodeState(), now=lambda: NOW, storage=self, attempt=self.read
+        )
+        self.whereabouts = Whereabouts(
+            cast(NodeContext, context),
+            cast(Any, self.host),
+            lambda peer_id, _why: self.blamed.append(peer_id),
+        )
+
+    async def read(self, call: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        return call(self.store)
+
+    def book(self) -> dict[str, tuple[str, ...]]:
+        return {row.peer_id: row.addresses for row in self.store.peers()}
+
+
+def place(tmp_path: Path, *said: str, **options: Any) -> Place:
+    frame = identify(*map(address_to_bytes, said))
+    return Place(Store.open(tmp_path / "replica.db"), Says(frame, **options))
+
+
+@pytest.mark.trio
+@pytest.mark.network
+async def test_who_came_here_is_dialled_when_it_does_not_come_again(tmp_path: Path) -> None:
+    async with running(tmp_path / "ana") as ana:
+        async with running(tmp_path / "ben") as ben:
+            garden = ana.replica.create_commons("Garden").id
+            ben.replica.join(ana.invite(garden))
+            await until(lambda: equal(garden, ana, ben))
+            await until(lambda: [row.source for row in ana.replica.peers()] == [CAME])
+            # Ben's machine loses the address of ana, as one does that ana has moved away from.
+            ben.replica.store.remove_peer(ana.status["peer_id"])
+            (address,) = ben.addresses
+        listen = (address.rpartition("/p2p/")[0],)
+        async with running(tmp_path / "ben", listen=listen) as ben:
+            ana.replica.add_entry(garden, title="Written while ben was away")
+            await until(lambda: equal(garden, ana, ben))
+
+
+@pytest.mark.trio
+async def test_an_address_of_another_machine_is_not_believed(tmp_path: Path) -> None:
+    here = place(tmp_path, LISTENS, "/ip4/192.0.2.8/tcp/22", "/dns/example.org/tcp/443")
+    await here.whereabouts.learn("ben")
+    assert here.book() == {"ben": (LISTENS,)}
+
+
+@pytest.mark.trio
+async def test_who_came_over_a_relay_is_not_asked(tmp_path: Path) -> None:
+    here = place(tmp_path, LISTENS, path="relayed")
+    await here.whereabouts.learn("ben")
+    assert here.book() == {}
+    assert here.host.asked == []
+
+
+@pytest.mark.trio
+async def test_a_peer_is_asked_once_for_each_connection(tmp_path: Path) -> None:
+    here = place(tmp_path, LISTENS)
+    await here.whereabouts.learn("ben")
+    await here.whereabouts.learn("ben")
+    assert here.host.asked == ["ben"]
+    here.whereabouts.gone("ben")
+    await here.whereabouts.learn("ben")
+    assert here.host.asked == ["ben", "ben"]
+
+
+@pytest.mark.trio
+async def test_garbage_instead_of_an_address_is_a_fault(tmp_path: Path) -> None:
+    here = Place(Store.open(tmp_path / "replica.db"), Says(b"\xff" * 40))
+    await here.whereabouts.learn("eve")
+    assert here.blamed == ["eve"]
+    assert here.book() == {}
+
+
+@pytest.mark.trio
+async def test_any_number_of_keys_does_not_fill_the_address_book(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whereabouts, "CAME_MAX", 3)
+    here = place(tmp_path, LISTENS, connected=("eve0",))
+    here.store.upsert_peer("friend", (LISTENS,), source="invite", now=NOW - 9)
+    here.store.upsert_peer("reached", (LISTENS,), source=CAME, now=NOW - 8)
+    here.store.note_dialled("reached", ok=True, next_try=NOW, now=NOW - 7)
+    for number in range(10):
+        await here.whereabouts.learn(f"eve{number}")
+    assert set(here.book()) == {"friend", "reached", "eve0", "eve9"}
+
+
+@pytest.mark.trio
+async def test_who_was_not_reached_for_months_is_forgotten_unless_a_person_entered_it(
+    tmp_path: Path,
+) -> None:
+    here = place(tmp_path, connected=("connected",))
+    long_ago = NOW - FORGET_SECONDS - 1
+    for peer_id in ("gone", "reached", "connected"):
+        here.store.upsert_peer(peer_id, (LISTENS,), source=CAME, now=long_ago)
+    here.store.note_dialled("reached", ok=True, next_try=NOW, now=NOW - 5)
+    for source in ("invite", "manual"):
+        here.store.upsert_peer(source, (LISTENS,), source=source, now=long_ago)
+    await here.whereabouts.tidy(here.store.peers())
+    assert set(here.book()) == {"reached", "connected", "invite", "manual"}
