@@ -4,8 +4,9 @@
 
 The screens run on a pseudo-terminal of 120x36 over a replica that holds the entries (a bookmarks
 file, or generated ones), all commons in view. Then a second commons of the same size is joined
-and arrives from another node while keys are pressed. Between two keys the terminal is quiet for
-a while, so that a byte answers the key and not the clock. Prints median, p95 and the longest.
+and arrives from another node while keys are pressed. Then the network screen is opened and left
+again and again. Between two keys the terminal is quiet for a while, so that a byte answers the
+key and not the clock. Prints median, p95 and the longest.
 """
 
 from __future__ import annotations
@@ -114,6 +115,13 @@ def main() -> int:
             invite = str(rui.run("invite", offered)["invite"])
             ana.run("join", invite)
             during_sync(terminal, ana, offered, rui.digest(offered)[0], chosen.keys)
+            there: list[float] = []
+            back: list[float] = []
+            for _ in range(min(chosen.keys, 30)):
+                there.append(terminal.press(b"2"))
+                back.append(terminal.press(b"1"))
+            report("at rest, to the network screen", there)
+            report("at rest, and back", back)
             terminal.press(b"/")
             name = "letter in the query"
             report(f"at rest, {name}", measure(terminal, KEYS[name], min(chosen.keys, 30)))
