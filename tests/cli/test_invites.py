@@ -131,3 +131,24 @@ def test_peers_are_noted_and_forgotten_without_a_node(ana: Any) -> None:
     assert ana.error("peers", "remove", "nobody-here")[0] == 3
     assert ana.json("peers", "remove", peer[-8:])["peer_id"] == peer
     assert ana.json("peers")["items"] == []
+
+
+def test_peers_to_begin_with_are_kept_in_the_settings_and_wrong_ones_are_told(ana: Any) -> None:
+    peer = "/ip4/192.0.2.7/tcp/4001/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"
+    assert ana.error("peers", "add", "--bootstrap", "/ip4/192.0.2.7/tcp/4001")[:2] == (2, "usage")
+    added = ana.json("peers", "add", "--bootstrap", peer)["peer_id"]
+    ana.json("peers", "add", "--bootstrap", f" {peer}")
+    config = ana.path / "config.toml"
+    assert config.read_text().count(peer) == 1
+    settings = {item["check"]: item for item in ana.json("doctor")["items"]}["settings"]
+    assert settings["ok"]
+    ana.json("peers", "remove", added[-8:])
+    assert peer not in config.read_text()
+    config.write_text('[network]\nbootstrap = ["192.0.2.7:4001"]\n')
+    done = ana("doctor", "--json")
+    wrong = [item for item in done.json["items"] if not item["ok"]]
+    assert [item["check"] for item in wrong] == ["settings"]
+    assert "'192.0.2.7:4001' does not end in /p2p/" in wrong[0]["text"]
+    local = ("--mode", "friends", "--listen", "/ip4/127.0.0.1/tcp/0")
+    assert ana.json("node", "start", *local)["running"]
+    ana.json("node", "stop")

@@ -47,14 +47,18 @@ def peers(ctx: click.Context) -> Reply | None:
 
 @peers.command(
     "add",
-    examples=[("peers add /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW…", "dialled when a node runs")],
+    examples=[
+        ("peers add /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW…", "dialled when a node runs"),
+        ("peers add --bootstrap /dns4/…/p2p/12D3KooW…", "and kept in config.toml, to begin with"),
+    ],
 )
 @click.argument("address", metavar="MULTIADDR")
+@click.option("--bootstrap", is_flag=True, help="Also put it into network.bootstrap.")
 @click.pass_obj
-def add(invocation: Invocation, address: str) -> Reply:
+def add(invocation: Invocation, address: str, bootstrap: bool) -> Reply:
     """Note an address to dial; it ends in /p2p/ and the peer's id."""
     with invocation.open() as replica:
-        peer_id = replica.add_peer(address)
+        peer_id = replica.add_peer(address, bootstrap=bootstrap)
     return Reply({"peer_id": peer_id}, [peer_id], ("noted; a running node dials it now",))
 
 

@@ -82,10 +82,15 @@ class Finding:
         self.directory.serve()
         await self._remember()
         await self._note_held()
-        async with trio.open_nursery() as nursery:
-            self._tasks = nursery
-            nursery.start_soon(self._say_what_is_held)
-            await self._search_what_lacks()
+        try:
+            async with trio.open_nursery() as nursery:
+                self._tasks = nursery
+                for peer_id in self._host.connected_peers():
+                    self.met(peer_id)
+                nursery.start_soon(self._say_what_is_held)
+                await self._search_what_lacks()
+        finally:
+            self._tasks = None
 
     def met(self, peer_id: str) -> None:
         """Somebody connected: make each other's acquaintance."""

@@ -12,6 +12,7 @@ from p2pcommons import control
 from p2pcommons.config import Mode
 from p2pcommons.errors import ErrorCode, P2PCommonsError, StoreError, UserError
 from p2pcommons.model.ids import short
+from p2pcommons.protocol.addresses import read_peer_addresses
 from p2pcommons.replica import identity as identities
 from p2pcommons.replica.records import Check
 from p2pcommons.store.proof import (
@@ -97,6 +98,13 @@ def _folders(replica: Replica) -> Iterator[Found]:
 
 
 def _settings(replica: Replica) -> Iterator[Found]:
+    _, wrong = read_peer_addresses(replica.config.texts("network.bootstrap"))
+    if wrong:
+        yield (
+            False,
+            f"network.bootstrap in {replica.config.path}: {'; '.join(wrong)}",
+            "correct the entry or remove it; the node runs without it",
+        )
     unknown = replica.config.unknown()
     where = replica.config.path
     if unknown:
