@@ -38,7 +38,7 @@ async def main() -> None:
         nursery.start_soon(watch_interfaces, changed)
         await trio.testing.wait_all_tasks_blocked()
         ip("link", "set", "v0", "up")
-        ip("link", "set", "v1", "up")
+        await expect("link", "set", "v1", "up")
         await expect("addr", "add", "10.77.0.1/24", "dev", "v0", address="10.77.0.1")
         # IPv6: only when the kernel has checked that nobody else has it.
         await expect("addr", "add", "fd00::1/64", "dev", "v0", address="fd00::1")

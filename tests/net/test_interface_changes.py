@@ -19,22 +19,29 @@ from p2pcommons.net.interfaces import idle_ipv6
 UP, DOWN = 0x1 | 0x40, 0x1
 
 
-def link(index: int, flags: int, kind: int = 16) -> bytes:
+def link(index: int, flags: int, kind: int = 16, sequence: int = 0) -> bytes:
     body = struct.pack("=BxHiII", 0, 1, index, flags, 0) + b"\x08\x00\x04\x00abcd"
-    return struct.pack("=IHHII", 16 + len(body), kind, 0, 0, 0) + body
+    return struct.pack("=IHHII", 16 + len(body), kind, 0, sequence, 0) + body
 
 
 def test_cable_that_is_pulled_and_put_back_is_told() -> None:
     links = Links()
-    assert not links.take(link(2, UP))
+    assert not links.take(link(2, UP, sequence=1))
     assert links.take(link(2, DOWN))
     assert links.take(link(2, UP))
     assert links.take(link(2, UP, kind=17))
 
 
+def test_cable_that_was_out_at_the_start_and_is_put_in_is_told() -> None:
+    links = Links()
+    assert not links.take(link(2, DOWN, sequence=1) + link(3, UP, sequence=1))
+    assert not links.take(link(3, UP))
+    assert links.take(link(2, UP))
+
+
 def test_wifi_that_tells_the_same_again_and_again_is_no_change() -> None:
     links = Links()
-    links.take(link(3, UP))
+    assert links.take(link(3, UP))
     assert not links.take(link(3, UP) + link(3, UP))
     assert not links.take(link(3, UP, kind=20))
 

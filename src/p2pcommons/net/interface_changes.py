@@ -35,7 +35,10 @@ _NETLINK_ROUTE = 0
 _GROUPS = 0x1 | 0x10 | 0x100  # links, IPv4 addresses, IPv6 addresses
 _MESSAGE_HEADER = struct.Struct("=IHHII")
 _LINK_HEADER = struct.Struct("=BxHiII")
-_NEW_LINK, _DELETED_LINK = 16, 17
+_NEW_LINK, _DELETED_LINK, _GET_LINK = 16, 17, 18
+_DUMP = 0x1 | 0x300  # a request, for all of them
+_FIRST_PICTURE = 1
+"""Sequence number of the request for how it is at the start; notices of changes have others."""
 _RUNNING = 0x40
 
 Picture = tuple[str, ...]
@@ -64,6 +67,9 @@ def open_notices() -> trio.socket.SocketType | None:
         return None
     try:
         kernel.bind((0, _GROUPS))
+        size = _MESSAGE_HEADER.size + _LINK_HEADER.size
+        request = _MESSAGE_HEADER.pack(size, _GET_LINK, _DUMP, _FIRST_PICTURE, 0)
+        kernel.send(request + _LINK_HEADER.pack(0, 0, 0, 0, 0))
     except OSError as error:
         kernel.close()
         log.info("the kernel does not tell about interfaces: %s", error)
@@ -111,24 +117,24 @@ class Links:
     def take(self, data: bytes) -> bool:
         """Read one datagram of the kernel; return whether a link went up, down or away.
 
-        A Wi-Fi link is told about again and again with other details; those do not count, and the
-        first word about a link counts as no change when it is up: its addresses will tell.
+        A Wi-Fi link is told about again and again with other details; those do not count.
         """
         changed = False
         position = 0
         while position + _MESSAGE_HEADER.size <= len(data):
-            size, kind, _, _, _ = _MESSAGE_HEADER.unpack_from(data, position)
+            size, kind, _, sequence, _ = _MESSAGE_HEADER.unpack_from(data, position)
             if size < _MESSAGE_HEADER.size or position + size > len(data):
                 break
             begin = position + _MESSAGE_HEADER.size
             if kind in (_NEW_LINK, _DELETED_LINK) and size >= begin - position + _LINK_HEADER.size:
                 _, _, index, flags, _ = _LINK_HEADER.unpack_from(data, begin)
-                changed |= self._note(index, kind == _NEW_LINK and bool(flags & _RUNNING))
+                is_up = kind == _NEW_LINK and bool(flags & _RUNNING)
+                changed |= self._note(index, is_up) and sequence != _FIRST_PICTURE
             position += (size + 3) & ~3
         return changed
 
     def _note(self, index: int, running: bool) -> bool:
-        before = self._running.get(index, True)
+        before = self._running.get(index, False)
         self._running[index] = running
         return running != before
 

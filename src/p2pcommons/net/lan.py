@@ -68,8 +68,10 @@ class LanDiscovery:
         """Whether this node announces itself now."""
         return bool(self._announced)
 
-    async def start(self, peer_id: str, addresses: Sequence[str]) -> bool:
-        """Announce and look for others; again with other addresses, announce those.
+    async def start(self, peer_id: str, addresses: Sequence[str], *, again: bool = False) -> bool:
+        """Announce and look for others; with other addresses than before, announce those.
+
+        `again` announces and asks also when nothing differs: somebody plugged a cable in.
 
         `addresses` are concrete, with or without /p2p/ID; those that are not of this machine, or
         lead here over a relay, are left out. With loopback addresses alone nothing is announced
@@ -83,7 +85,7 @@ class LanDiscovery:
         if not announced:
             await self.stop()
             return False
-        if announced == self._announced:
+        if announced == self._announced and not again:
             return True
         self._peer_id, self._announced = peer_id, announced
         try:

@@ -234,7 +234,7 @@ class Network:
 
     async def _follow_lan(self) -> None:
         """Announce this node and look for others, on the interfaces there are just now."""
-        lan = LanDiscovery()
+        lan, again = LanDiscovery(), False
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._take_lan_peers, lan)
             nursery.start_soon(lan.ask)
@@ -244,12 +244,13 @@ class Network:
                     try:
                         # Who hears this is on the same network and needs no relay.
                         own = [each for each in self._host.addresses() if not is_circuit(each)]
-                        await lan.start(self._host.peer_id, own)
+                        await lan.start(self._host.peer_id, own, again=again)
                     except NetworkError as error:
                         log.info("%s", error)
                         pause = ANNOUNCE_AGAIN_SECONDS
                     with trio.move_on_after(pause):
                         await moved.wait()
+                    again = moved.is_set()
             finally:
                 await lan.stop()
 
