@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 COMMANDS = {name for section in SECTIONS.values() for name in section}
 GROUPS = {
-    "commons": {"create", "list", "leave"},
+    "commons": {"create", "list", "offer", "leave"},
     "node": {"run", "start", "stop", "status"},
     "peers": {"add", "remove"},
     "people": {"list", "keep", "let"},

@@ -108,7 +108,7 @@ async def test_sync_without_any_peer_says_so_at_once(tmp_path: Path):
         ana.replica.create_commons("Garden")
         with trio.fail_after(5):
             reply = await ana.ask("sync", timeout=30)
-        assert reply == {"items": [], "peers": 0, "equal": False}
+        assert reply == {"items": [], "peers": 0, "equal": False, "paused": None}
 
 
 async def test_unreachable_inviter_is_named_with_what_was_tried_and_when_next(tmp_path: Path):

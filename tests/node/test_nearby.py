@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 import trio
 from tests.net.hosts import LOOPBACK, seed
-from tests.node.nodes import Node, all_have, in_thread, running, until
+from tests.node.nodes import Node, all_have, equal, in_thread, running, until
 
+from p2pcommons.cli.invocation import Invocation
+from p2pcommons.cli.output import Reply
+from p2pcommons.cli.root import root
 from p2pcommons.errors import ErrorCode, NetworkError, UserError
 from p2pcommons.model import codec
 from p2pcommons.model.contribution import encode_envelope
@@ -89,6 +92,38 @@ async def test_an_offered_commons_is_shown_and_joined_by_its_title(tmp_path: Pat
         assert (result.already, result.inviter) == (False, ana.status["peer_id"])
         await until(lambda: all_have("Compost", garden, bob))
         assert await offers_of(bob, ana) == []
+
+
+async def test_nearby_and_join_on_the_command_line(tmp_path: Path) -> None:
+    async def typed(node: Node, *words: str) -> tuple[int, Mapping[str, Any]]:
+        def run() -> tuple[int, Mapping[str, Any]]:
+            line = [*words, "--home", str(node.replica.paths.home), "--json"]
+            with root.make_context("p2pcommons", line, obj=Invocation()) as context:
+                reply: Reply = root.invoke(context)
+                assert all(isinstance(each, str) for each in reply.lines)
+                return reply.exit_code, reply.fields
+
+        return await in_thread(run)
+
+    async with AsyncExitStack() as stack:
+        ana, bob = await strangers(stack, tmp_path)
+        garden = ana.replica.create_commons("Garden").id
+        assert (await typed(ana, "commons", "offer", "Garden"))[1]["offered"] is True
+        await until_offered(bob, ana, "Garden")
+        code, near = await typed(bob, "nearby")
+        assert code == 0
+        assert near["items"][0]["offers"] == [{"id": garden.hex(), "title": "Garden"}]
+        with pytest.raises(UserError, match="nobody nearby offers 'Moon garden'"):
+            await typed(bob, "join", "Moon garden")
+        code, joined = await typed(bob, "join", garden.hex()[:8])
+        assert (code, joined["commons"], joined["title"]) == (0, garden.hex(), "Garden")
+        await until(lambda: equal(garden, ana, bob))
+        code, paused = await typed(bob, "pause", "--for", "2h")
+        assert (code, paused["running"], paused["paused"]["reason"]) == (0, True, "person")
+        code, synced = await typed(bob, "sync")
+        assert (code, synced["paused"]) == (6, paused["paused"])
+        code, resumed = await typed(bob, "resume")
+        assert (code, resumed["was_paused"], resumed["paused"]) == (0, True, None)
 
 
 async def test_what_is_no_longer_offered_or_was_left_is_named_to_nobody(tmp_path: Path) -> None:

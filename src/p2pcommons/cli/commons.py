@@ -1,4 +1,4 @@
-"""`commons create`, `commons list`, `commons leave`."""
+"""`commons create`, `commons list`, `commons offer`, `commons leave`."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     examples=[
         ('commons create "Sun kitchen"', "start a commons"),
         ("commons list", "the commons on this machine"),
+        ('commons offer "Sun kitchen"', "let whoever meets this node join it"),
         ('commons leave "Sun kitchen"', "stop exchanging it and hide it"),
     ],
 )
 @click.pass_context
 def commons(ctx: click.Context) -> None:
-    """Start, list and leave commons.
+    """Start, list, offer and leave commons.
 
     A commons is a set of entries that is shared by those who joined it and owned by nobody.
     """
@@ -81,6 +82,7 @@ def list_commons(invocation: Invocation, left: bool) -> Reply:
     with invocation.open_as_person() as replica:
         rows = replica.commons(left=left)
         sizes = {row.id: replica.bytes_used(row.id) for row in rows}
+        offered = replica.offered()
         made = {row.id: replica.pledges(row.id) for row in rows}
     lines = table(
         [
@@ -89,7 +91,7 @@ def list_commons(invocation: Invocation, left: bool) -> Reply:
                 count(row.entries, "entry", "entries"),
                 size_said(sizes[row.id]),
                 ("left: " if row.left_at is not None else "") + title_of(row),
-                _kept_by(made[row.id]),
+                "; ".join(filter(None, ("offered" * (row.id in offered), _kept_by(made[row.id])))),
             )
             for row in rows
         ],
@@ -103,11 +105,36 @@ def list_commons(invocation: Invocation, left: bool) -> Reply:
         {
             **commons_fields(row),
             "bytes": sizes[row.id],
+            "offered": row.id in offered,
             "pledges": [pledge_fields(each) for each in made[row.id]],
         }
         for row in rows
     ]
     return Reply({"items": items}, lines, steps)
+
+
+@commons.command(
+    "offer",
+    examples=[
+        ('commons offer "Sun kitchen"', "whoever meets this node sees it and can join it"),
+        ('commons offer "Sun kitchen" --stop', "name it to its members alone again"),
+    ],
+)
+@click.argument("ref", metavar="C")
+@click.option("--stop", is_flag=True, help="Do not offer it any more; who has joined stays.")
+@click.pass_obj
+def offer(invocation: Invocation, ref: str, stop: bool) -> Reply:
+    """Offer a public commons to whoever meets this node.
+
+    Its id and title, and that you hold it, are told to every node that connects, on a LAN for
+    instance, until you stop or leave it. Nothing is offered unless you do this.
+    """
+    with invocation.open_as_person() as replica:
+        found = replica.resolve_commons(ref)
+        row = (replica.stop_offering if stop else replica.offer_commons)(found.id)
+    said = "not offered any more" if stop else "offered to whoever meets this node"
+    fields = {"id": row.id.hex(), "title": title_of(row), "offered": not stop}
+    return Reply(fields, [short(row.id)], (f"{title_of(row)}: {said}",))
 
 
 @commons.command(

@@ -19,10 +19,15 @@ from p2pcommons.errors import EXIT_CODES, ErrorCode, UserError
 if TYPE_CHECKING:
     from p2pcommons.cli.invocation import Invocation
     from p2pcommons.paths import Paths
+    from p2pcommons.replica import JoinResult, Replica
 
 _POLL_SECONDS = 0.1
 _QR_BORDER = 1
 _INVITE_CHARS_MAX = 10_000
+_INVITE_CHARS_MIN = 100
+"""What is shorter was not meant to be one."""
+_OFFER_CHARS_MAX = 300
+"""Longer is no title and no id."""
 
 
 @command(
@@ -66,6 +71,7 @@ def invite(invocation: Invocation, ref: str | None, commons: str | None) -> Repl
         ("join --wait 30 P2PC-…", "and wait until both hold the same"),
         ("join -", "read the invite from stdin"),
         ("join invite.txt", "or from a file"),
+        ('join "Sun kitchen"', "what somebody nearby offers: by title or id"),
     ],
 )
 @click.argument("words", metavar="INVITE", nargs=-1, required=True)
@@ -77,14 +83,14 @@ def invite(invocation: Invocation, ref: str | None, commons: str | None) -> Repl
 )
 @click.pass_obj
 def join(invocation: Invocation, words: tuple[str, ...], wait: float | None) -> Reply:
-    """Join a commons by invite.
+    """Join a commons by invite, or one that somebody nearby offers by its title or id.
 
     Needs no node and no network: the commons and its addresses are kept, and a running node
     begins at once.
     """
     text = _invite_text(words)
     with invocation.open_as_person() as replica:
-        joined = replica.join(text)
+        joined = _join(replica, text)
         paths = replica.paths
     fields: dict[str, object] = {
         "commons": joined.commons.id.hex(),
@@ -120,6 +126,23 @@ def _invite_text(words: tuple[str, ...]) -> str:
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from error
     return " ".join(words)
+
+
+def _join(replica: Replica, text: str) -> JoinResult:
+    """Join by invite, or what somebody nearby offers under this id or title."""
+    try:
+        return replica.join(text)
+    except UserError as no_invite:
+        if len(text) > _OFFER_CHARS_MAX:
+            raise
+        try:
+            return replica.join_offered(text)
+        except UserError as no_offer:
+            several = no_offer.code is ErrorCode.USAGE
+            nobody = no_offer.code is ErrorCode.NOT_FOUND and len(text) < _INVITE_CHARS_MIN
+            if several or nobody:
+                raise
+            raise no_invite from None
 
 
 def _next_step(paths: Paths) -> str:

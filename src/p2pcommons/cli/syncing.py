@@ -67,6 +67,8 @@ def sync(invocation: Invocation, timeout: float) -> Reply:
     alike = all(item.get("equal") or item.get("only_declined") for item in items)
     if items and alike and not equal:
         said = "all hold the same but for what was declined: p2pcommons budget C, people keep A"
+    if answer.get("paused"):
+        said = "the network is paused; end it with: p2pcommons resume"
     if not equal:
         invocation.out.say(said)
     return Reply({**answer, "items": items, "equal": equal}, lines, (said,) * equal, code)

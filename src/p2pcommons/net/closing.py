@@ -8,6 +8,7 @@ import trio
 
 from p2pcommons.net.journal import paced_logger
 from p2pcommons.net.library import LIBRARY_ERRORS
+from p2pcommons.net.limits import CLOSED_HERE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ async def _close_connection(connection: Any) -> None:
         except LIBRARY_ERRORS as error:
             log.debug("closing a connection failed: %r", error)
     if scope.cancelled_caught:
-        connection.muxed_conn.abort("closed here")
+        connection.muxed_conn.abort(CLOSED_HERE)
 
 
 def only_error(error: BaseException) -> BaseException:

@@ -28,7 +28,7 @@ from p2pcommons.net.library import (
     make_host,
     read_peer_id,
 )
-from p2pcommons.net.limits import BufferBudget, ConnectionGate, Handshake, Held, HostLimits
+from p2pcommons.net.limits import PAUSED, BufferBudget, ConnectionGate, Handshake, Held, HostLimits
 from p2pcommons.net.listening import listen_on
 from p2pcommons.net.notices import SwarmNotices
 from p2pcommons.net.paths import CIRCUIT, announced, is_circuit, machine_of, path_of
@@ -201,6 +201,8 @@ class Host:
         )
 
     async def _dial(self, peer_id: str, addresses: Sequence[str], timeout_s: float) -> DialReport:
+        if self.gate.is_paused:
+            return DialReport(False, tuple((each, PAUSED) for each in addresses))
         report = await dial_all(self._dialler, peer_id, addresses, timeout_s)
         if report.connected and not await self._stays_open(peer_id):
             hung_up = (
@@ -274,6 +276,7 @@ class Host:
         finally:
             self.gate.end(handshake)
             if muxed is None:
+                self.gate.failed += 1
                 await raw.close()
         if muxed is not None:
             await muxed.event_closed.wait()
@@ -289,6 +292,7 @@ class Host:
         follow(self.traffic, muxed)
         if refusal is not None:
             forget(self.traffic, muxed)
+            self.gate.note_dropped(peer_id, refusal)
             with trio.move_on_after(CLOSE_SECONDS):
                 await muxed.secured_conn.close()
             raise SwarmException(f"refused: {refusal}")
@@ -315,6 +319,7 @@ class Host:
         forget(self.traffic, muxed)
         self.gate.closed(id(muxed))
         peer_id = str(muxed.peer_id)
+        self.gate.note_dropped(peer_id, muxed.ended_because)
         if self.on_connection_lost is not None:
             self.on_connection_lost(peer_id)
         if peer_id in self._known and not self._open_to(peer_id):

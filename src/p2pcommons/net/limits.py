@@ -55,6 +55,12 @@ LOG_LINES_BURST = 50
 
 BLOCKED_PEERS_MAX = 10_000
 
+BLOCKED = "blocked"
+PAUSED = "paused"
+CLOSED_HERE = "closed here"
+HUNG_UP = "the other side has hung up"
+"""Why somebody is not let in or a connection ends, where another word says more or none is due."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostLimits:
@@ -115,10 +121,24 @@ class ConnectionGate:
     """Told which peer is over one of its budgets, and which."""
     on_excess_stream: Callable[[str], None] | None = None
     """Told which peer opened a stream beyond its share."""
+    on_dropped: Callable[[str, str], None] | None = None
+    """Told which peer was let go or not let in without a fault of its, and why."""
+    is_paused: bool = False
+    """Whether nobody is let in, and nobody dialled."""
+    failed: int = 0
+    """Sockets that ended before they had shaken hands, for whatever reason."""
+    pushed_out: int = 0
+    """Those of them that had to go for newer ones."""
+    refused: int = 0
+    """Sockets that were closed at once: paused, or too many from their address."""
 
     def begin(self, handshake: Handshake) -> bool:
         """Admit a socket to the handshake; False: close it at once."""
-        if self.by_address[handshake.address] >= self.limits.connections_per_address_max:
+        if (
+            self.is_paused
+            or self.by_address[handshake.address] >= self.limits.connections_per_address_max
+        ):
+            self.refused += 1
             return False
         while len(self.handshakes) >= self.limits.handshakes_max:
             self._evict_oldest()
@@ -129,6 +149,7 @@ class ConnectionGate:
         pending = Counter(handshake.address for handshake in self.handshakes.values())
         busiest, _ = pending.most_common(1)[0]
         key = next(key for key, each in self.handshakes.items() if each.address == busiest)
+        self.pushed_out += 1
         self.handshakes.pop(key).evict()
 
     def end(self, handshake: Handshake) -> None:
@@ -140,8 +161,10 @@ class ConnectionGate:
 
         When the house is full an inbound connection may push out another one.
         """
+        if self.is_paused:
+            return PAUSED
         if self.is_blocked(peer_id, now):
-            return "blocked"
+            return BLOCKED
         if self.by_peer[peer_id] >= self.limits.connections_per_peer_max:
             return "too many connections of this peer"
         if self.by_address[address] >= self.limits.connections_per_address_max:
@@ -188,6 +211,20 @@ class ConnectionGate:
         """A peer is over one of its budgets."""
         if self.on_slowed is not None:
             self.on_slowed(peer_id, what)
+
+    def note_dropped(self, peer_id: str, why: str) -> None:
+        """A peer was let go or not let in; what it did wrong is told elsewhere."""
+        if self.on_dropped is not None and why not in ("", BLOCKED, PAUSED, CLOSED_HERE, HUNG_UP):
+            self.on_dropped(peer_id, why)
+
+    def handshake_counts(self) -> dict[str, int]:
+        """Return how many sockets shake hands now, and how many never did, by what became of it."""
+        return {
+            "open": len(self.handshakes),
+            "failed": self.failed,
+            "pushed_out": self.pushed_out,
+            "refused": self.refused,
+        }
 
     def note_excess_stream(self, peer_id: str) -> None:
         """A peer opened a stream beyond its share."""

@@ -83,6 +83,8 @@ class GuardedYamux(Yamux):
         super().__init__(*args, **kwargs)
         self._replies = TokenBucket(limits.REPLIES_PER_SECOND, limits.REPLIES_BURST)
         self._buffered_bytes = 0
+        self.ended_because = ""
+        """Why this side cut it, in words that are shown."""
         self.bytes_in = self.bytes_out = 0
         """Of all frames; without what encryption adds, and of those that came only the data."""
         self._heard_at = 0.0
@@ -121,6 +123,7 @@ class GuardedYamux(Yamux):
     def abort(self, why: str) -> None:
         """Cut the connection below now, without a word to the other side."""
         log.info("connection to %s ended: %s", self.peer_id, why)
+        self.ended_because = self.ended_because or why
         self.event_shutting_down.set()
         stream = socket_of(self.secured_conn)
         if stream is not None:
@@ -145,7 +148,7 @@ class GuardedYamux(Yamux):
                 except Exception:
                     # The library goes on reading what the other side left behind, one frame each
                     # 10 ms, and the connection looks alive for minutes.
-                    self.abort("the other side has hung up")
+                    self.abort(limits.HUNG_UP)
                     raise
             if scope.cancelled_caught:
                 self.abort("it took nothing for too long")

@@ -16,12 +16,15 @@ import trio
 
 if TYPE_CHECKING:
     from p2pcommons.node.context import NodeContext
+    from p2pcommons.node.pausing import Pausing
     from p2pcommons.node.ports import HostPort
 
 BUCKET_SECONDS = 10
 BUCKETS = 60
 DAY_META = "traffic.day"
 """Where the store keeps the sums of the day, as a JSON list: date, bytes in, bytes out."""
+DAY_LOOK_SECONDS = 1.0
+"""Between two looks where a day has a limit: what moves in that time may be over it."""
 SAVE_SECONDS = 60.0
 SAVE_BYTES = 256 * 1024
 """What a killed node may forget of a day, if it did not happen within the last minute."""
@@ -113,9 +116,10 @@ class TrafficLog:
 class Measuring:
     """Looks at the sums of a host."""
 
-    def __init__(self, context: NodeContext, host: HostPort) -> None:
+    def __init__(self, context: NodeContext, host: HostPort, pausing: Pausing) -> None:
         self._context = context
         self._host = host
+        self._pausing = pausing
         self._saved = 0
         self._saved_at = 0.0
 
@@ -123,6 +127,7 @@ class Measuring:
         """Bring the figures up to date."""
         state = self._context.state
         state.traffic.note(*self._host.traffic.total(), self._context.now())
+        state.handshakes = self._host.gate.handshake_counts()
         for peer in state.connected():
             peer.bytes_in, peer.bytes_out = self._host.traffic.of(peer.peer_id)
             peer.round_trip_ms = self._host.round_trip_ms(peer.peer_id)
@@ -130,11 +135,13 @@ class Measuring:
     async def run(self) -> None:
         """Measure once in a bucket; keep the day's sums, at the end for certain."""
         await self._load()
+        pause = DAY_LOOK_SECONDS if self._pausing.day_is_limited else BUCKET_SECONDS / 2
         try:
             while True:
-                await trio.sleep(BUCKET_SECONDS / 2)
                 self.measure()
+                await self._pausing.look_at_day()
                 await self._save_sometimes()
+                await trio.sleep(pause)
         finally:
             with trio.CancelScope(shield=True):
                 self.measure()

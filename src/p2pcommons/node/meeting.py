@@ -127,7 +127,7 @@ class Meeting:
 
     async def _look(self, nursery: trio.Nursery) -> float:
         """Dial who is due and return when the next one will be, in trio's time."""
-        if self._context.mode is Mode.OFF:
+        if self._context.mode is Mode.OFF or self._context.state.paused is not None:
             return math.inf
         known = {
             row.peer_id: row

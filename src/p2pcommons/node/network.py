@@ -19,6 +19,7 @@ from p2pcommons.node.live import Live
 from p2pcommons.node.measuring import Measuring
 from p2pcommons.node.meeting import Meeting
 from p2pcommons.node.nearby import Nearby
+from p2pcommons.node.pausing import Pausing
 from p2pcommons.node.reachability import Reachability
 from p2pcommons.node.reconciling import Reconciling
 from p2pcommons.node.relaying import Relaying
@@ -69,12 +70,15 @@ class Network:
         self._finding: Finding | None = None
         self._measuring: Measuring
         self._nearby: Nearby
+        self.pausing = Pausing(context)
+        """Being away on purpose; of the parts that meet peers this asks each to stand still."""
         self._tasks: trio.Nursery | None = None
         self._moved = trio.Event()
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Network]:
         """Listen. Raises NetworkError when that is not possible."""
+        await self.pausing.load()
         async with self._open_ports(self._gossip_fault) as (host, gossip):
             self._host, self._gossip = host, gossip
             self._reconciling = Reconciling(self._context, host)
@@ -90,7 +94,9 @@ class Network:
             self._meeting.bootstrap = self._bootstrap()
             if self._context.mode is Mode.OPEN:
                 self._finding = self._open_finding()
-            self._measuring = Measuring(self._context, host)
+            self._measuring = Measuring(self._context, host, self.pausing)
+            self.pausing.attach(host, self.hurry)
+            host.gate.on_dropped = self._dropped
             host.on_addresses_changed = self._addresses_changed
             host.gate.on_slowed = self._slowed
             host.gate.on_excess_stream = self._excess_stream
@@ -115,12 +121,13 @@ class Network:
             nursery.start_soon(self._attachments.run)
             nursery.start_soon(self._meeting.run)
             nursery.start_soon(self._measuring.run)
+            nursery.start_soon(self.pausing.run)
             if self._reachability is not None:
                 nursery.start_soon(self._reachability.run)
             if self._relaying is not None:
                 nursery.start_soon(self._relaying.run)
             if self._context.mode in (Mode.LAN, Mode.OPEN):
-                nursery.start_soon(self._follow_lan)
+                nursery.start_soon(self.pausing.run_unless_paused, self._follow_lan)
             if self._finding is not None:
                 nursery.start_soon(self._finding.run)
 
@@ -181,6 +188,8 @@ class Network:
 
     async def sync(self, deadline: float) -> None:
         """Reconcile with everybody connected; when nobody is, dial and wait for the first."""
+        if self._context.state.paused is not None:
+            return
         self._meeting.hurry()
         while not self._host.connected_peers() and trio.current_time() < deadline:
             if not self._meeting.has_anybody() and not await self._anybody_known():
@@ -214,6 +223,12 @@ class Network:
         if peer.gossip_faults >= GOSSIP_FAULTS_MAX:
             peer.gossip_faults = 0
             self._reconciling.blame(peer_id, what)
+
+    def _dropped(self, peer_id: str, why: str) -> None:
+        """Keep why a peer was let go; one that was never heard of before is not worth the room."""
+        peer = self._context.state.peers.get(peer_id)
+        if peer is not None:
+            peer.drop(why, self._context.now())
 
     def _slowed(self, peer_id: str, why: str) -> None:
         self._context.state.peer(peer_id).slow(why, self._context.now())

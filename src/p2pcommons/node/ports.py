@@ -48,6 +48,14 @@ class GatePort(Protocol):
     """Told which peer is over one of its budgets, and which."""
     on_excess_stream: Callable[[str], None] | None
     """Told which peer opened a stream beyond its share."""
+    on_dropped: Callable[[str, str], None] | None
+    """Told which peer was let go or not let in without a fault of its, and why."""
+    is_paused: bool
+    """Whether nobody is let in, and nobody dialled."""
+
+    def handshake_counts(self) -> dict[str, int]:
+        """Return how many sockets shake hands now, and how many never did, by what became of it."""
+        ...
 
     def block(self, peer_id: str, until: float) -> None:
         """Refuse a peer until a time of trio's clock."""

@@ -121,6 +121,7 @@ class Reconciling:
 
     def connected(self, peer_id: str) -> None:
         """Take up a peer that has just connected."""
+        self._context.state.peer(peer_id).dropped = ""
         first = self._host.peer_id < peer_id
         due = trio.current_time() + (0.0 if first else SECOND_OPENER_SECONDS)
         schedule = self._peers.setdefault(peer_id, _Schedule(due))
@@ -321,6 +322,7 @@ class Reconciling:
     def blame(self, peer_id: str, reason: str) -> None:
         """Disconnect a peer that broke the rules; the reason is shown in the network screen."""
         peer = self._context.state.peer(peer_id)
+        peer.dropped = ""
         seconds = peer.fault(reason, self._context.now())
         log.info("%s broke the rules (%s); refused for %d s", peer_id, reason, seconds)
         self._host.gate.block(peer_id, trio.current_time() + seconds)

@@ -32,7 +32,7 @@ from p2pcommons.node.lock import single_node
 from p2pcommons.node.network import Network
 from p2pcommons.node.relaying import relay_for_others
 from p2pcommons.node.sets import Sets
-from p2pcommons.node.status import exchanges_of, read_commons, status_of
+from p2pcommons.node.status import exchanges_of, paused_fields, read_commons, status_of
 from p2pcommons.node.storage import Storage
 from p2pcommons.node.turns import Turns
 from p2pcommons.peerkey import load_peer_seed, peer_id_of
@@ -228,6 +228,8 @@ class Runtime:
             "stop": self._op_stop,
             "fetch": self._op_fetch,
             "unfetch": self._op_unfetch,
+            "pause": self._op_pause,
+            "resume": self._op_resume,
         }
 
     async def _op_status(self, _request: dict[str, object]) -> dict[str, object]:
@@ -256,6 +258,7 @@ class Runtime:
         return {
             "items": items,
             "peers": len(self._context.state.connected()),
+            "paused": paused_fields(self._context),
             "equal": bool(items) and all(item["equal"] for item in items),
         }
 
@@ -269,6 +272,16 @@ class Runtime:
         await trio.lowlevel.checkpoint()
         network = self._networked()
         return {"cancelled": network.attachments.cancel(read_id(request.get("id")))}
+
+    async def _op_pause(self, request: dict[str, object]) -> dict[str, object]:
+        """Meet nobody for so many seconds, or until somebody resumes."""
+        await self._networked().pausing.pause(request.get("seconds"))
+        return {"paused": paused_fields(self._context)}
+
+    async def _op_resume(self, _request: dict[str, object]) -> dict[str, object]:
+        """Meet others again."""
+        was_paused = await self._networked().pausing.resume()
+        return {"paused": None, "was_paused": was_paused}
 
     def _networked(self) -> Network:
         if self._network is None:

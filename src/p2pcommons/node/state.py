@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from p2pcommons.protocol.events import ReconcileResult
+    from p2pcommons.store.pauses import Paused
 
 FAULTS_MAX = 16
 BLOCK_SECONDS = 30
@@ -24,6 +25,8 @@ BLOCK_SECONDS_MAX = 3_600
 RECENT_SESSIONS = 8
 OFFERS_MAX = 64
 """Offered commons that are shown of one peer."""
+DROPPED_SECONDS = 3_600
+"""As long as somebody who was let go stays in the list with the reason."""
 SLOWED_SECONDS = 60
 """As long as a person can still read why a peer was served slowly."""
 
@@ -85,6 +88,10 @@ class PeerState:
     next_try: int = 0
     failures: int = 0
     faults: list[str] = field(default_factory=list[str])
+    dropped: str = ""
+    """Why its last connection was ended from here, where that was no fault of its."""
+    dropped_until: int = 0
+    """As long as that is shown although nothing else is known of it."""
     slowed: str = ""
     """Why it was served more slowly than it asked for, in words."""
     slowed_until: int = 0
@@ -132,19 +139,13 @@ class PeerState:
         self.blocked_until = now + seconds
         return seconds
 
+    def drop(self, reason: str, now: int) -> None:
+        """Note why it was let go, which is shown for a while."""
+        self.dropped, self.dropped_until = reason, now + DROPPED_SECONDS
+
     def slow(self, reason: str, now: int) -> None:
         """Note that it is over one of its budgets; the words stand for a while."""
         self.slowed, self.slowed_until = reason, now + SLOWED_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class Paused:
-    """Why nobody is met for a while."""
-
-    reason: str
-    """`person`: somebody asked for it; `day`: the limit of the day is reached."""
-    until: int | None = None
-    """Seconds since 1970 UTC; None: until somebody ends it."""
 
 
 @dataclass(slots=True)
@@ -177,6 +178,8 @@ class NodeState:
         self.relay = RelayFigures()
         """Contributions that gossip had no room for; they come by reconciliation."""
         self.traffic = TrafficLog()
+        self.handshakes: dict[str, int] = {}
+        """Sockets of others that have not shaken hands, or never did."""
         self.paused: Paused | None = None
         self.reachability = Standing()
         """How others can reach this node, as far as it knows."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from p2pcommons import __version__
 from p2pcommons.config import Mode
 from p2pcommons.model.words import clean_line
+from p2pcommons.store.pauses import paused_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,10 +57,9 @@ def status_of(
             "sessions": context.state.by_session,
             "shed": context.state.gossip_shed,
         },
+        "handshakes": dict(context.state.handshakes),
         "traffic": _traffic(context),
-        "paused": None
-        if context.state.paused is None
-        else {"until": context.state.paused.until, "reason": context.state.paused.reason},
+        "paused": paused_fields(context),
         "finding": asdict(context.state.finding),
         "activity": _activity(context, len(addresses)),
         "trouble": clean_line(context.state.trouble),
@@ -115,6 +115,12 @@ def _peers(context: NodeContext, book: Sequence[PeerRow]) -> list[dict[str, obje
         each.peer_id for each in context.state.peers.values() if each.slowed_until > context.now()
     ]
     known.update(dict.fromkeys(slowed))
+    dropped = [
+        each.peer_id
+        for each in context.state.peers.values()
+        if each.dropped and each.dropped_until > context.now()
+    ]
+    known.update(dict.fromkeys(dropped))
     return [_peer(context.state.peer(each), rows.get(each), context) for each in known]
 
 
@@ -137,7 +143,7 @@ def _peer(peer: PeerState, row: PeerRow | None, context: NodeContext) -> dict[st
             {"address": address, "outcome": clean_line(said)} for address, said in peer.tried
         ],
         "blocked_until": peer.blocked_until if peer.blocked_until > context.now() else None,
-        "reason": clean_line(peer.faults[-1]) if peer.faults else "",
+        "reason": clean_line(_reason(peer)),
         "slowed": clean_line(peer.slowed) if peer.slowed_until > context.now() else "",
         "arrived": {"gossip": peer.by_gossip, "sessions": peer.by_session},
         "shared": None if peer.shared is None else len(peer.shared),
@@ -148,6 +154,19 @@ def _peer(peer: PeerState, row: PeerRow | None, context: NodeContext) -> dict[st
         "round_trip_ms": None if peer.round_trip_ms is None else round(peer.round_trip_ms, 3),
         "offers": offers_of(context, peer),
     }
+
+
+def paused_fields(context: NodeContext) -> dict[str, object] | None:
+    """Return the pause in force, or None."""
+    paused = context.state.paused
+    return None if paused is None else {"until": paused.until, "reason": paused.reason}
+
+
+def _reason(peer: PeerState) -> str:
+    """Return why a peer was dropped the last time, or what it did wrong the last time."""
+    if peer.dropped and peer.connected_since is None:
+        return peer.dropped
+    return peer.faults[-1] if peer.faults else ""
 
 
 def offers_of(context: NodeContext, peer: PeerState | None) -> list[dict[str, object]]:
@@ -215,6 +234,8 @@ def _activity(context: NodeContext, listening: int) -> str:
     """Return what the network is doing, in words a person would use."""
     if context.mode is Mode.OFF:
         return "network off"
+    if context.state.paused is not None:
+        return paused_words(context.state.paused, context.now())
     connected = context.state.connected()
     lacking = sum(
         exchange.progress[1]

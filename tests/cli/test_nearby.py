@@ -1,0 +1,44 @@
+"""Offering, seeing and joining what others offer; pausing: as a person types it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_pause_without_a_node_is_noted_for_the_next(begun: Any, tmp_path: Path) -> None:
+    ana = begun.copy(tmp_path / "ana")
+    done = ana("pause")
+    assert (done.code, done.out) == (0, "paused\n")
+    assert "the next one begins paused" in done.err
+    noted = ana.json("pause", "--for", "30m")
+    assert (noted["running"], noted["paused"]["reason"]) == (False, "person")
+    assert ana.json("resume")["was_paused"] is True
+    assert ana.json("resume")["was_paused"] is False
+
+
+@pytest.mark.parametrize("time_said", ["0m", "2", "-1h", "9999d"])
+def test_a_time_that_is_none_is_refused(begun: Any, time_said: str) -> None:
+    assert begun.error("pause", "--for", time_said)[:2] == (2, "usage")
+
+
+def test_words_that_are_neither_invite_nor_title_say_so(ana: Any) -> None:
+    letters = "P" + "A" * 120
+    code, word, said = ana.error("join", letters)
+    assert (code, word) == (2, "usage")
+    assert "invite" in said
+    assert ana.error("join", "Moon kitchen")[:2] == (2, "usage")
+    assert ana.error("nearby")[:2] == (5, "not-running")
+
+
+def test_offering_is_a_choice_that_can_be_taken_back(begun: Any, tmp_path: Path) -> None:
+    ana = begun.copy(tmp_path / "ana")
+    assert ana.json("commons", "list")["items"][0]["offered"] is False
+    assert ana.json("commons", "offer", "Sun kitchen")["offered"] is True
+    assert ana.json("commons", "list")["items"][0]["offered"] is True
+    assert ana.json("commons", "offer", "Sun kitchen", "--stop")["offered"] is False
+    assert ana.json("commons", "list")["items"][0]["offered"] is False
