@@ -24,7 +24,7 @@ from p2pcommons.tui.screens.invite_card import WhichCommons
 from p2pcommons.tui.screens.network import Network
 from p2pcommons.tui.screens.peer_card import PeerCard
 from p2pcommons.tui.widgets.peer_list import PeerList
-from tests.tui.homes import NARROW, NOW, WIDE, press, running, screen_text, settled, told
+from tests.tui.homes import NARROW, NOW, WIDE, press, running, screen_text, settled, told, write
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
@@ -66,7 +66,7 @@ def said(pilot: Pilot[int]) -> str:
 
 
 @pytest.mark.asyncio
-async def test_a_peer_is_looked_at_copied_and_forgotten(garden: Paths) -> None:
+async def test_a_peer_is_looked_at_copied_named_and_forgotten(garden: Paths) -> None:
     address = "/ip4/192.0.2.7/tcp/4777/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"
     with open_replica(garden) as replica:
         peer_id = replica.add_peer(address)
@@ -79,12 +79,18 @@ async def test_a_peer_is_looked_at_copied_and_forgotten(garden: Paths) -> None:
         assert pilot.app.clipboard == address
         await press(pilot, "Y")
         assert pilot.app.clipboard == peer_id
-        await press(pilot, "D")
-        assert f"Forget {called(peer_id)}?" in screen_text(pilot)
+        await press(pilot, "e")
+        await write(pilot, "Rui's [laptop]")
+        await press(pilot, "enter")
+        assert "Rui's [laptop], " in screen_text(pilot)
+        await press(pilot, "enter", "D")
+        who = called(peer_id, "Rui's [laptop]")
+        assert f"Forget {who}?" in screen_text(pilot)
         await press(pilot, "f9")
         assert isinstance(pilot.app.screen, Network)
     with open_replica(garden) as replica:
         assert replica.peers() == []
+        assert replica.peer_names() == {}
 
 
 @pytest.mark.asyncio

@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2pcommons.errors import ErrorCode, UserError
-from p2pcommons.protocol.addresses import read_peer_addresses, split_peer_address
+from p2pcommons.model.limits import NAME_CHARS_MAX
+from p2pcommons.model.words import clean_line
+from p2pcommons.protocol.addresses import (
+    check_peer_id,
+    read_peer_addresses,
+    split_peer_address,
+)
 from p2pcommons.replica.transfer import Transfer
+from p2pcommons.store.peer_names import name_peer, names_of_peers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from p2pcommons.store import PeerRow
 
 PEER_PREFIX_CHARS_MIN = 6
@@ -41,9 +50,45 @@ class Peers(Transfer):
 
         It goes out of the setting `network.bootstrap` as well.
         """
-        wanted = ref.strip()
         to_begin_with, _ = read_peer_addresses(self.config.texts(_BOOTSTRAP))
-        everyone = [*dict.fromkeys([*(row.peer_id for row in self.store.peers()), *to_begin_with])]
+        found = self._named_by(ref, to_begin_with)
+        self.store.remove_peer(found)
+        name_peer(self.store, found, "")
+        if found in to_begin_with:
+            listed = self.config.texts(_BOOTSTRAP)
+            left = [each for each in listed if not each.strip().endswith(f"/p2p/{found}")]
+            self.config.set(_BOOTSTRAP, left)
+        self.nudge()
+        return found
+
+    def peer_names(self) -> dict[str, str]:
+        """Return what this person calls nodes, by peer id; nobody else sees it."""
+        return {
+            peer: clean_line(name, NAME_CHARS_MAX)
+            for peer, name in names_of_peers(self.store).items()
+        }
+
+    def name_peer(self, ref: str, name: str) -> str:
+        """Call a node so, on this machine alone; an empty name takes it away. Returns its id.
+
+        `ref` is a whole id, or the beginning or end of one in the address book. Raises UserError
+        when nothing fits or the name is too long.
+        """
+        wanted = clean_line(name.strip(), NAME_CHARS_MAX + 1)
+        if len(wanted) > NAME_CHARS_MAX:
+            raise UserError(f"a name has at most {NAME_CHARS_MAX} characters")
+        try:
+            check_peer_id(ref.strip())
+            found = ref.strip()
+        except UserError:
+            found = self._named_by(ref, self.peer_names())
+        name_peer(self.store, found, wanted)
+        return found
+
+    def _named_by(self, ref: str, others: Iterable[str]) -> str:
+        """Return the peer of the address book, or of `others`, with this id, its start or end."""
+        wanted = ref.strip()
+        everyone = [*dict.fromkeys([*(row.peer_id for row in self.store.peers()), *others])]
         fitting = [peer for peer in everyone if peer == wanted]
         if not fitting and len(wanted) >= PEER_PREFIX_CHARS_MIN:
             fitting = [
@@ -53,10 +98,4 @@ class Peers(Transfer):
             raise UserError(f"no peer {wanted!r} in the address book", ErrorCode.NOT_FOUND)
         if len(fitting) > 1:
             raise UserError(f"{wanted!r} names several peers", ErrorCode.USAGE, fitting)
-        self.store.remove_peer(fitting[0])
-        if fitting[0] in to_begin_with:
-            listed = self.config.texts(_BOOTSTRAP)
-            left = [each for each in listed if not each.strip().endswith(f"/p2p/{fitting[0]}")]
-            self.config.set(_BOOTSTRAP, left)
-        self.nudge()
         return fitting[0]

@@ -7,7 +7,7 @@ people can say to each other, and by the end of its id.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -68,12 +68,13 @@ def words_of(peer_id: str) -> str:
     return " ".join(key_words(peer_id)[:WORDS_IN_LISTS])
 
 
-def called(peer_id: str) -> str:
-    """How a node is called in a sentence: "river lamp …Uq3Rui"."""
-    return f"{words_of(peer_id)} {short_peer(peer_id)}"
+def called(peer_id: str, name: str = "") -> str:
+    """How a node is called: "river lamp …Uq3Rui", or by its given name "Rui, river lamp"."""
+    words = words_of(peer_id)
+    return f"{name}, {words}" if name else f"{words} {short_peer(peer_id)}"
 
 
-def peer_rows(status: NodeStatus, now: int) -> list[PeerRow]:
+def peer_rows(status: NodeStatus, now: int, names: Sequence[tuple[str, str]] = ()) -> list[PeerRow]:
     """Peers in the order of interest: connected ones, those set aside, the rest.
 
     Connected ones keep their places while their figures change.
@@ -88,8 +89,12 @@ def peer_rows(status: NodeStatus, now: int) -> list[PeerRow]:
         ),
     )
     pairs = _pairs_by_peer(status)
-    paused = status.paused is not None
-    return [_row(peer, pairs.get(peer.peer_id, ()), now, paused=paused) for peer in ordered]
+    given = dict(names)
+    rows = [
+        _row(peer, given.get(peer.peer_id, ""), pairs.get(peer.peer_id, ()), now)
+        for peer in ordered
+    ]
+    return [_resting(row) for row in rows] if status.paused is not None else rows
 
 
 def path_words(peer: PeerStatus) -> str:
@@ -139,15 +144,16 @@ def peer_lines(peer: PeerStatus, status: NodeStatus, now: int) -> list[tuple[str
     return lines
 
 
-def _row(
-    peer: PeerStatus, pairs: Sequence[tuple[str, PairStatus]], now: int, *, paused: bool
-) -> PeerRow:
+def _resting(row: PeerRow) -> PeerRow:
+    """A row while the node is paused: nobody is tried, and nothing is wrong with that."""
+    return replace(row, told="not met while paused") if row.level == "quiet" else row
+
+
+def _row(peer: PeerStatus, name: str, pairs: Sequence[tuple[str, PairStatus]], now: int) -> PeerRow:
     told, level, share = _told(peer, pairs, now)
-    if paused and not peer.connected and level == "quiet":
-        told = "not met while paused"
     return PeerRow(
         key=peer.peer_id,
-        name=called(peer.peer_id),
+        name=called(peer.peer_id, name),
         path=path_words(peer),
         trip=trip_words(peer),
         came=size_said(peer.bytes_in) if peer.bytes_in else "",

@@ -120,6 +120,8 @@ class Overview:
     me: Me | None
     commons: tuple[CommonsLine, ...]
     only_here: int
+    peer_names: tuple[tuple[str, str], ...] = ()
+    """What this person calls nodes, by peer id."""
 
     def find(self, commons: bytes | None) -> CommonsLine | None:
         """The commons with this id, if it is joined."""

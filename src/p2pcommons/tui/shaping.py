@@ -38,7 +38,8 @@ def overview(replica: Replica) -> Overview:
         me = Me(identity.author, identity.name, identity.shown, identity.words_unconfirmed)
     offered = frozenset(replica.offered())
     lines = tuple(_commons_line(replica, row, offered) for row in replica.commons())
-    return Overview(version, me, lines, replica.only_here())
+    names = tuple(sorted(replica.peer_names().items()))
+    return Overview(version, me, lines, replica.only_here(), names)
 
 
 def entry_lines(replica: Replica, rowids: Sequence[int]) -> tuple[EntryLine, ...]:

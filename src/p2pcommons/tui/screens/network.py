@@ -206,7 +206,7 @@ class Network(Page):
             network_words.commons_lines(news.overview, status, now, wide=self.is_wide),
             "none yet",
         )
-        self.query_one(PeerList).set_rows(peer_rows(status, now))
+        self.query_one(PeerList).set_rows(peer_rows(status, now, news.overview.peer_names))
         advice = network_words.advice_lines(status, news.mode, now, news.overview)
         self._say("advice", [(line, "") for line in advice])
         self._show_nearby()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
-from p2pcommons.tui.peer_lines import called, peer_lines
+from p2pcommons.errors import P2PCommonsError
+from p2pcommons.tui.command import command
+from p2pcommons.tui.peer_lines import called, peer_lines, words_of
 from p2pcommons.tui.screens.dialog import Confirm, Dialog, words
 from p2pcommons.tui.screens.styled import styled
+from p2pcommons.tui.widgets.field import Field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,25 +25,41 @@ if TYPE_CHECKING:
     from p2pcommons.tui.node_status import PeerStatus
     from p2pcommons.tui.screens.page import Page
 
-FORGET = "forget"
+FORGET, NAME = "forget", "name"
 
 
 async def show_peer(page: Page, context: Context, peer_id: str) -> bool:
-    """Show the card of a peer; True when it was forgotten."""
+    """Show the card of a peer; True when it was named or forgotten."""
     found = [peer for peer in context.news.status.peers if peer.peer_id == peer_id]
-    if not found or await page.app.push_screen_wait(PeerCard(context, found[0])) != FORGET:
-        return False
+    asked = await page.app.push_screen_wait(PeerCard(context, found[0])) if found else None
+    if asked == NAME:
+        return bool(await page.app.push_screen_wait(NamePeer(context, peer_id)))
+    return asked == FORGET and await _forget(page, context, peer_id)
+
+
+async def _forget(page: Page, context: Context, peer_id: str) -> bool:
+    who = context.glyphs.spelled(called(peer_id, given_name(context, peer_id)))
     sure = await page.app.push_screen_wait(
         Confirm(
-            f"Forget {called(peer_id)}?",
-            "Its addresses go from the address book of this machine. Others may still name it, "
-            "and it may come back by itself: this keeps nobody out.",
+            f"Forget {who}?",
+            "Its addresses go from the address book of this machine, and the name you gave it. "
+            "Others may still name it, and it may come back by itself: this keeps nobody out.",
         )
     )
-    if sure:
+    if not sure:
+        return False
+    try:
         await context.desk.write.run(lambda replica: replica.remove_peer(peer_id))
-        page.notify(f"{called(peer_id)} is forgotten.", markup=False)
-    return bool(sure)
+    except P2PCommonsError as error:
+        page.notify(str(error), severity="warning", markup=False)
+        return False
+    page.notify(f"{who} is forgotten.", markup=False)
+    return True
+
+
+def given_name(context: Context, peer_id: str) -> str:
+    """What this person calls a node; empty where they gave it no name."""
+    return dict(context.news.overview.peer_names).get(peer_id, "")
 
 
 class PeerCard(Dialog[str]):
@@ -55,6 +75,7 @@ class PeerCard(Dialog[str]):
     HELP_COMMANDS = (
         "p2pcommons peers",
         "p2pcommons peers add MULTIADDR",
+        "p2pcommons peers name P NAME",
         "p2pcommons peers remove P",
     )
 
@@ -64,11 +85,12 @@ class PeerCard(Dialog[str]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "name", "Name it", id="peer.name"),
         Binding("y", "copy", "Copy address", id="peer.copy"),
         Binding("Y", "copy_id", "Copy id", id="peer.copy-id"),
         Binding("D", "forget", "Forget…", id="peer.forget"),
     ]
-    KEY_ORDER = ("peer.copy", "peer.copy-id", "peer.forget", "dialog.leave")
+    KEY_ORDER = ("peer.name", "peer.copy", "peer.copy-id", "peer.forget", "dialog.leave")
 
     def __init__(self, context: Context, peer: PeerStatus) -> None:
         super().__init__()
@@ -77,7 +99,9 @@ class PeerCard(Dialog[str]):
 
     def title_words(self) -> str:
         """What stands in the frame."""
-        return self.context.glyphs.spelled(f"Peer {called(self._peer.peer_id)}")
+        return self.context.glyphs.spelled(
+            f"Peer {called(self._peer.peer_id, given_name(self.context, self._peer.peer_id))}"
+        )
 
     def content(self) -> Iterable[Widget]:
         """The lines."""
@@ -113,6 +137,57 @@ class PeerCard(Dialog[str]):
         self.app.copy_to_clipboard(self._peer.peer_id)
         self.notify("Copied.", markup=False)
 
+    def action_name(self) -> None:
+        """Say so to whoever opened this card; it asks for the name."""
+        self.dismiss(NAME)
+
     def action_forget(self) -> None:
         """Say so to whoever opened this card; it asks once more."""
         self.dismiss(FORGET)
+
+
+class NamePeer(Dialog[bool]):
+    """Asks what this person calls a node; True when that was kept."""
+
+    HELP_TITLE = "The name of a peer"
+    HELP_TEXT = (
+        "A name for a node, seen on this machine alone. Its key words stay beside it: they come "
+        "from its key, and nobody chooses them. An empty name takes yours away."
+    )
+    HELP_COMMANDS = ("p2pcommons peers name P NAME",)
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "keep", "Call it so", id="peer.keep-name"),
+    ]
+    KEY_ORDER = ("peer.keep-name", "dialog.leave")
+
+    def __init__(self, context: Context, peer_id: str) -> None:
+        super().__init__()
+        self.context = context
+        self._peer_id = peer_id
+
+    def title_words(self) -> str:
+        """What stands in the frame."""
+        return f"What do you call {words_of(self._peer_id)}?"
+
+    def content(self) -> Iterable[Widget]:
+        """One field."""
+        name = given_name(self.context, self._peer_id)
+        yield Field(name, id="name", compact=True, placeholder="Rui's old laptop")
+        yield words("Only you see it. Empty takes it away.", "label")
+        yield words("", "wrong", "wrong")
+
+    @on(Input.Submitted)
+    def action_keep(self) -> None:
+        """Keep the name."""
+        self._keep(self.query_one("#name", Input).value)
+
+    @command("name")
+    async def _keep(self, name: str) -> None:
+        peer_id = self._peer_id
+        try:
+            await self.context.desk.write.run(lambda replica: replica.name_peer(peer_id, name))
+        except P2PCommonsError as error:
+            self.query_one("#wrong", Static).update(str(error))
+            return
+        self.dismiss(True)
