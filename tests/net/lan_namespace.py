@@ -12,6 +12,7 @@ import trio
 
 sys.path.insert(0, sys.argv[1])
 
+from p2pcommons.net import lan_service
 from p2pcommons.net.host import open_host
 from p2pcommons.net.lan import LanDiscovery, LanPeer
 
@@ -78,9 +79,29 @@ async def main() -> None:
         # Back at once: told again, although nothing has changed.
         assert await lans[0].start(alice.peer_id, alice.addresses())
         assert (await next_of(lans[1], alice.peer_id)).addresses
+        await expect_to_miss_the_silent(lans[1], lans[0])
         for lan in lans:
             await lan.stop()
     print("ok")
+
+
+async def expect_to_miss_the_silent(listener: LanDiscovery, vanishing: LanDiscovery) -> None:
+    """One that says nothing of itself but answers stays; one that answers no more is missed."""
+    lan_service.LIFETIME_SECONDS = 2
+    assert listener._service is not None
+    assert vanishing._service is not None
+    for silent in (False, True):
+        if silent:
+            registry = vanishing._service._zeroconf.registry
+            registry.async_remove(registry.async_get_service_infos())
+        missed = False
+        for _ in range(40 if silent else 10):
+            if missed:
+                break
+            listener._service.ask()
+            with trio.move_on_after(0.25):
+                missed |= not (await listener.found.receive()).addresses
+        assert missed is silent
 
 
 trio.run(main)

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+import time
+from collections import OrderedDict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from zeroconf import (
@@ -15,9 +18,8 @@ from zeroconf import (
     ServiceInfo,
     ServiceStateChange,
     Zeroconf,
-    current_time_millis,
 )
-from zeroconf._dns import DNSQuestion, DNSText
+from zeroconf._dns import DNSPointer, DNSQuestion, DNSText
 from zeroconf._exceptions import Error as ZeroconfError
 from zeroconf._protocol.outgoing import DNSOutgoing
 
@@ -39,7 +41,13 @@ Under the common name every libp2p program of a network dials every other, to fi
 nothing to say to each other. js-libp2p takes the name as `serviceTag`, without the last dot.
 """
 LIFETIME_SECONDS = 120
-"""Of what is announced: whoever vanishes without a goodbye is forgotten after this time."""
+"""Whoever vanishes without a goodbye is missed after this time.
+
+Told with what is announced; but zeroconf takes pointers to live a thousand seconds at least, so
+who was heard when is noted here.
+"""
+NAMES_MAX = 1000
+"""Names whose silence is noted; of a flood of them the oldest are let go."""
 _QUERY, _POINTER, _INTERNET = 0, 12, 1
 """Flags of a question, type PTR, class IN (RFC 1035)."""
 
@@ -60,14 +68,19 @@ class LanService:
         missed: Callable[[str], None],
     ) -> None:
         self._name = secrets.token_hex(8)
+        self._heard = heard
+        self._missed = missed
+        self._heard_at: OrderedDict[str, float] = OrderedDict()
+        """On zeroconf's thread alone."""
 
         def changed(name: str, state_change: ServiceStateChange, **_: object) -> None:
+            # On a third thread, the browser's.
             if state_change is ServiceStateChange.Removed:
-                missed(name.lower())
+                self._on_loop(self._miss, name.lower())
 
         self._zeroconf = Zeroconf(interfaces=list(ips))
         try:
-            self._zeroconf.add_listener(_TextListener(heard), None)
+            self._zeroconf.add_listener(_TextListener(self._hear), None)
             self._browser = ServiceBrowser(self._zeroconf, SERVICE_TYPE, handlers=[changed])
             # The name is random: waiting to see whether somebody has it already is of no use.
             self._zeroconf.register_service(
@@ -96,20 +109,41 @@ class LanService:
         )
 
     def ask(self) -> None:
-        """Ask once who is there, naming whom we know already, so that only others answer."""
+        """Ask once who is there, naming whom we have heard lately, so that only others answer.
 
-        def send() -> None:
-            question = DNSOutgoing(_QUERY)
-            question.add_question(DNSQuestion(SERVICE_TYPE, _POINTER, _INTERNET))
-            now = current_time_millis()
-            cache = self._zeroconf.cache
-            for record in cache.async_all_by_details(SERVICE_TYPE, _POINTER, _INTERNET):
-                if not record.is_stale(now):
-                    question.add_answer_at_time(record, now)
-            self._zeroconf.async_send(question)
+        Answers go to everybody: each node speaks once in a while however many ask. Who has been
+        silent for too long is missed.
+        """
+        self._on_loop(self._ask)
 
-        if self._zeroconf.loop is not None:
-            self._zeroconf.loop.call_soon_threadsafe(send)
+    def _on_loop(self, call: Callable[..., None], *what: object) -> None:
+        loop = self._zeroconf.loop
+        if loop is not None:
+            with suppress(RuntimeError):  # closed meanwhile
+                loop.call_soon_threadsafe(call, *what)
+
+    def _ask(self) -> None:
+        question = DNSOutgoing(_QUERY)
+        question.add_question(DNSQuestion(SERVICE_TYPE, _POINTER, _INTERNET))
+        now = time.monotonic()
+        for name, heard_at in tuple(self._heard_at.items()):
+            if now - heard_at > LIFETIME_SECONDS:
+                self._miss(name)
+            elif now - heard_at < LIFETIME_SECONDS / 2:
+                known = DNSPointer(SERVICE_TYPE, _POINTER, _INTERNET, LIFETIME_SECONDS, name)
+                question.add_answer_at_time(known, 0)
+        self._zeroconf.async_send(question)
+
+    def _hear(self, name: str, text: bytes) -> None:
+        self._heard_at[name] = time.monotonic()
+        self._heard_at.move_to_end(name)
+        if len(self._heard_at) > NAMES_MAX:
+            self._heard_at.popitem(last=False)
+        self._heard(name, text)
+
+    def _miss(self, name: str) -> None:
+        self._heard_at.pop(name, None)
+        self._missed(name)
 
     def close(self) -> None:
         """Say goodbye and listen no more."""
