@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import trio
+from tests.protocol.contacts import peer_id
 
 from p2pcommons.errors import RejectedError
 from p2pcommons.net.host import Host, open_host
@@ -19,7 +20,7 @@ from p2pcommons.node.directory import Directory
 from p2pcommons.node.state import NodeState
 from p2pcommons.protocol.addresses import without_peer
 from p2pcommons.protocol.budget import TokenBucket
-from p2pcommons.protocol.kademlia import provider_key
+from p2pcommons.protocol.kademlia import PROVIDERS_PER_KEY_AND_NETWORK_MAX, provider_key
 from p2pcommons.protocol.kademlia_messages import (
     KAD_PROTOCOL,
     MESSAGE_BYTES_MAX,
@@ -251,6 +252,33 @@ async def test_addresses_of_somebodys_own_network_are_taken_from_there_and_told_
     answer = answering.directory.reply(OTHER, Message(Kind.GET_PROVIDERS, KEY))
     assert answer is not None
     assert {each for one in answer.providers for each in one.addresses} == {WAN}
+
+
+async def test_a_peer_counts_in_the_network_it_comes_from_whatever_it_claims() -> None:
+    answering = Answering(WAN)
+    for number in range(10):
+        liar = Contact(peer_id(number), (f"/ip4/{number + 11}.1.1.1/tcp/1",))
+        answering.told(liar)
+    assert len(answering.directory.hints) == PROVIDERS_PER_KEY_AND_NETWORK_MAX
+    answering.remote = "/ip4/9.9.9.9/tcp/1"
+    answering.told(Contact(OTHER, ("/ip4/9.9.9.9/tcp/1",)))
+    assert len(answering.directory.hints) == PROVIDERS_PER_KEY_AND_NETWORK_MAX + 1
+
+
+async def test_naming_a_relay_or_a_friend_as_holder_does_not_have_it_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(under_test, "LINGER_SECONDS", 0.0)
+    async with AsyncExitStack() as stack:
+        ana, ben, eva, dan = [await member(stack, number) for number in range(1, 5)]
+        await ana.host.dial(ben.host.peer_id, ben.host.addresses())
+        for named in (ben, eva):
+            ana.directory.about_to_visit(named.host.peer_id)
+        for other in (eva, dan):
+            await ana.directory.ask(other.contact, Kind.PING, b"")
+        ana.host.keep(dan.host.peer_id)  # it gave us a place
+        await ana.directory.let_go()
+        assert set(ana.host.connected_peers()) == {ben.host.peer_id, dan.host.peer_id}
 
 
 async def test_nobody_speaks_for_another() -> None:

@@ -32,6 +32,7 @@ from p2pcommons.protocol.topic import gossip_topic
 from .contacts import contact, peer_id
 
 OWN = peer_id(1_000_000)
+OWN_PLACE = place_of_peer(OWN)
 COMMONS = bytes(range(32))
 
 
@@ -150,6 +151,25 @@ def test_one_network_is_not_all_holders_of_a_commons() -> None:
     ]
     assert sum(taken) == PROVIDERS_PER_KEY_AND_NETWORK_MAX
     assert hints.add(key(1), contact(99), 0)
+
+
+def test_claimed_addresses_in_many_networks_do_not_make_one_machine_many_holders() -> None:
+    hints, table = ProviderStore(OWN), RoutingTable(OWN)
+    source = {"9.9.0.0/16"}
+    liars = [
+        contact(number, f"/ip4/{number + 11}.9.9.9/tcp/1", f"/dns4/n{number}.example/tcp/1")
+        for number in range(200)
+    ]
+    assert sum(hints.add(key(1), each, 0, source) for each in liars) == (
+        PROVIDERS_PER_KEY_AND_NETWORK_MAX
+    )
+    for each in liars:
+        table.heard(each, 0, source)
+    kept = [OWN_PLACE ^ place_of_peer(each.peer_id) for each in table]
+    for distance in {each.bit_length() for each in kept}:
+        alike = sum(each.bit_length() == distance for each in kept)
+        assert alike <= BUCKET_PEERS_PER_NETWORK_MAX
+    assert hints.add(key(1), contact(999, "/ip4/8.8.8.8/tcp/1"), 0)
 
 
 def test_one_peer_gives_a_bounded_number_of_hints() -> None:

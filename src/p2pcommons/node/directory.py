@@ -19,6 +19,7 @@ from p2pcommons.protocol.kademlia import (
     BUCKET_PEERS_MAX,
     ProviderStore,
     RoutingTable,
+    networks_of,
     place_of,
 )
 from p2pcommons.protocol.kademlia_messages import (
@@ -88,7 +89,7 @@ class Directory:
         self._silent: set[str] = set()
         """Connected peers that do not speak this."""
         self.visited: set[str] = set()
-        """Peers that were dialled to be asked."""
+        """Peers that were dialled to be asked, or because others named them."""
         self._walks = trio.CapacityLimiter(WALKS_MAX)
 
     # --- answering -----------------------------------------------------------------------------
@@ -147,7 +148,7 @@ class Directory:
         if message.kind is Kind.ADD_PROVIDER:
             for contact in self._fitting(message.providers, where):
                 if contact.peer_id == peer_id:
-                    self.hints.add(message.key, contact, now)
+                    self.hints.add(message.key, contact, now, self._networks(peer_id))
             return None
         nearest = self.table.closest(place_of(message.key), BUCKET_PEERS_MAX + 1)
         closer = [each for each in self._fitting(nearest, where) if each.peer_id != peer_id]
@@ -165,8 +166,15 @@ class Directory:
         return Contact(self._host.peer_id, fitting(known, where)[:ADDRESSES_MAX])
 
     def _heard(self, contact: Contact) -> None:
-        self.table.heard(contact, trio.current_time())
+        self.table.heard(contact, trio.current_time(), self._networks(contact.peer_id))
         self._context.state.finding.dht_peers = len(self.table)
+
+    def _networks(self, peer_id: str) -> frozenset[str]:
+        """Return what a peer cannot make up: the networks, or the relay, that it comes from."""
+        kind, relay = self._host.path_to(peer_id)
+        if kind == "relayed":
+            return frozenset((f"relay {relay}",))
+        return networks_of(Contact(peer_id, self._host.remote_addresses(peer_id)))
 
     @staticmethod
     def _fitting(contacts: Iterable[Contact], where: Sequence[str]) -> list[Contact]:
@@ -305,11 +313,20 @@ class Directory:
                     nursery.start_soon(ask_one, contact)
                 await changed.wait()
 
+    def about_to_visit(self, peer_id: str) -> None:
+        """Note a peer that is dialled because others named it; not one that is here already.
+
+        Else whoever names our relay, or a friend who has just come, could have it let go.
+        """
+        if peer_id not in self._host.connected_peers():
+            self.visited.add(peer_id)
+
     async def let_go(self) -> None:
         """After a while, end the connections that were made to ask, and brought nothing else."""
         await trio.sleep(LINGER_SECONDS)
         visited, self.visited = self.visited, set()
-        for peer_id in visited.difference(self.kept):
+        # Whoever became a relay of ours meanwhile stays, too.
+        for peer_id in visited.difference(self.kept, self._host.gate.kept):
             if not self._context.state.peer(peer_id).shared:
                 await self._host.disconnect(peer_id)
         self._silent.intersection_update(self._host.connected_peers())

@@ -282,7 +282,7 @@ class Finding:
 
                 def named(contact: Contact) -> None:
                     if dials.takes(contact):
-                        self.directory.visited.add(contact.peer_id)
+                        self.directory.about_to_visit(contact.peer_id)
                         nursery.start_soon(dials.dial, contact)
 
                 key = provider_key(commons)

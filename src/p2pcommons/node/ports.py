@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Set as AbstractSet
     from contextlib import AbstractAsyncContextManager
 
     import trio
@@ -52,6 +53,11 @@ class GatePort(Protocol):
     """Told which peer was let go or not let in without a fault of its, and why."""
     is_paused: bool
     """Whether nobody is let in, and nobody dialled."""
+
+    @property
+    def kept(self) -> AbstractSet[str]:
+        """Peers whose connections are not given up for those of others."""
+        ...
 
     def handshake_counts(self) -> dict[str, int]:
         """Return how many sockets shake hands now, and how many never did, by what became of it."""

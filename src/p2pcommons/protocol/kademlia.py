@@ -21,12 +21,13 @@ from p2pcommons.protocol.multiaddrs import peer_id_to_bytes
 from p2pcommons.protocol.topic import gossip_topic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 BUCKET_PEERS_MAX = CONTACTS_MAX
 """Peers kept for each distance: k of Kademlia, so that some of them are alive."""
 BUCKET_PEERS_PER_NETWORK_MAX = 3
-"""Of them in one network of the internet: names cost nothing, addresses something."""
+"""Of them in one network of the internet: names cost nothing, and neither does claiming an
+address, so a peer counts in the network that it is heard from as well."""
 FAILURES_MAX = 2
 """Questions in a row without an answer after which a peer is forgotten."""
 STALE_SECONDS = 2 * 3_600
@@ -83,6 +84,7 @@ class _Known:
     contact: Contact
     place: int
     heard: float
+    networks: frozenset[str]
     failures: int = 0
 
 
@@ -105,9 +107,10 @@ class RoutingTable:
     def __contains__(self, peer_id: str) -> bool:
         return peer_id in self._bucket(place_of_peer(peer_id))
 
-    def heard(self, contact: Contact, now: float) -> bool:
+    def heard(self, contact: Contact, now: float, source: Iterable[str] = ()) -> bool:
         """Note a peer that was just heard of by itself; returns whether it is kept.
 
+        `source` are the networks that it is connected from, whatever addresses it claims.
         Without an address to name to others it is not. When its bucket is full, one that did not
         answer or has long been silent makes room; else who is here stays: it has proved to last.
         """
@@ -115,12 +118,13 @@ class RoutingTable:
             return False
         place = place_of_peer(contact.peer_id)
         bucket = self._buckets.setdefault((self._own ^ place).bit_length(), {})
+        networks = networks_of(contact).union(source)
         if contact.peer_id not in bucket:
-            if self._is_crowded(bucket, contact):
+            if self._is_crowded(bucket, networks):
                 return False
             if len(bucket) >= BUCKET_PEERS_MAX and not self._make_room(bucket, now):
                 return False
-        bucket[contact.peer_id] = _Known(contact, place, now)
+        bucket[contact.peer_id] = _Known(contact, place, now, networks)
         return True
 
     def failed(self, peer_id: str) -> None:
@@ -141,9 +145,8 @@ class RoutingTable:
     def _bucket(self, place: int) -> dict[str, _Known]:
         return self._buckets.get((self._own ^ place).bit_length(), {})
 
-    def _is_crowded(self, bucket: dict[str, _Known], contact: Contact) -> bool:
-        networks = networks_of(contact)
-        neighbours = [each for each in bucket.values() if networks & networks_of(each.contact)]
+    def _is_crowded(self, bucket: dict[str, _Known], networks: frozenset[str]) -> bool:
+        neighbours = [each for each in bucket.values() if networks & each.networks]
         return len(neighbours) >= BUCKET_PEERS_PER_NETWORK_MAX
 
     def _make_room(self, bucket: dict[str, _Known], now: float) -> bool:
@@ -158,6 +161,7 @@ class RoutingTable:
 class _Hint:
     contact: Contact
     given: float
+    networks: frozenset[str]
 
 
 class ProviderStore:
@@ -175,20 +179,24 @@ class ProviderStore:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, key: bytes, contact: Contact, now: float) -> bool:
-        """Keep what a peer says of itself; returns whether there was room for it."""
+    def add(self, key: bytes, contact: Contact, now: float, source: Iterable[str] = ()) -> bool:
+        """Keep what a peer says of itself; returns whether there was room for it.
+
+        `source` are the networks that it is connected from, whatever addresses it claims.
+        """
+        networks = networks_of(contact).union(source)
         hints = self._hints.get(key, OrderedDict[str, _Hint]())
         known = hints.get(contact.peer_id)
         if known is not None:
             self._drop(key, contact.peer_id)
-        elif not self._has_room(key, hints, contact, now):
+        elif not self._has_room(key, hints, contact.peer_id, networks, now):
             return False
         if key not in self._hints:
             self._hints[key] = OrderedDict()
             self._distances[key] = place_of(key) ^ self._own
-        self._hints[key][contact.peer_id] = _Hint(contact, now)
+        self._hints[key][contact.peer_id] = _Hint(contact, now, networks)
         self._by_peer[contact.peer_id] += 1
-        self._by_network.update(networks_of(contact))
+        self._by_network.update(networks)
         self._count += 1
         return True
 
@@ -207,13 +215,17 @@ class ProviderStore:
             self.providers(key, now)
 
     def _has_room(
-        self, key: bytes, hints: OrderedDict[str, _Hint], contact: Contact, now: float
+        self,
+        key: bytes,
+        hints: OrderedDict[str, _Hint],
+        peer_id: str,
+        networks: frozenset[str],
+        now: float,
     ) -> bool:
-        networks = networks_of(contact)
-        alike = sum(bool(networks & networks_of(hint.contact)) for hint in hints.values())
+        alike = sum(bool(networks & hint.networks) for hint in hints.values())
         if alike >= PROVIDERS_PER_KEY_AND_NETWORK_MAX:
             return False
-        if self._by_peer[contact.peer_id] >= KEYS_PER_PEER_MAX:
+        if self._by_peer[peer_id] >= KEYS_PER_PEER_MAX:
             return False
         if any(self._by_network[network] >= HINTS_PER_NETWORK_MAX for network in networks):
             return False
@@ -242,7 +254,7 @@ class ProviderStore:
         self._count -= 1
         for counter, names in (
             (self._by_peer, (peer_id,)),
-            (self._by_network, networks_of(hint.contact)),
+            (self._by_network, hint.networks),
         ):
             for name in names:
                 counter[name] -= 1
@@ -250,6 +262,8 @@ class ProviderStore:
                     del counter[name]
 
 
-def networks_of(contact: Contact) -> set[str]:
+def networks_of(contact: Contact) -> frozenset[str]:
     """Return the networks of the internet in which a peer has addresses."""
-    return {network for each in contact.addresses if (network := network_of(each)) is not None}
+    return frozenset(
+        network for each in contact.addresses if (network := network_of(each)) is not None
+    )
