@@ -86,6 +86,22 @@ async def ask(host: Host, relay: Host, message: bytes) -> Granted:
 
 
 @pytest.mark.trio
+async def test_ways_over_a_relay_keep_the_relays_name_also_where_identify_tells_them() -> None:
+    async with host("alice") as alice, host("relay") as relay:
+        way = f"{relay.addresses()[0]}/p2p-circuit"
+        alice.set_announced("circuits", [way])
+        alice.set_announced("public", ["/ip4/192.0.2.1/tcp/4001", f"{way}/p2p/{alice.peer_id}"])
+        assert alice.addresses()[1:] == [
+            f"{way}/p2p/{alice.peer_id}",
+            f"/ip4/192.0.2.1/tcp/4001/p2p/{alice.peer_id}",
+        ]
+        assert [str(each) for each in alice.library_host.get_addrs()] == alice.addresses()
+        alice.set_announced("circuits", [])
+        alice.set_announced("public", [])
+        assert len(alice.addresses()) == 1
+
+
+@pytest.mark.trio
 async def test_the_relay_says_why_not() -> None:
     limits = RelayLimits(circuits_max=1)
     async with relaying(limits) as (relay, service, alice, bob), host("cleo") as cleo:
@@ -249,7 +265,7 @@ async def test_a_relay_that_leads_to_somebody_else_is_found_out() -> None:
         eve.circuits.accept_from.add(relay.peer_id)
         address = circuit_to(relay, alice)
         report = await bob.dial(alice.peer_id, [address])
-        assert report.tried == ((address, "another peer answers there"),)
+        assert report.tried == ((address, "the relay led to another peer"),)
         assert eve.peer_id not in bob.connected_peers()
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
 from tests.node.nodes import Node, all_have, equal, running, until
 
+from p2pcommons.net import relay as relay_module
 from p2pcommons.node import relaying as relaying_module
 
 if TYPE_CHECKING:
@@ -67,3 +69,40 @@ async def test_two_that_only_a_relay_can_reach_sync_over_it(tmp_path: Path):
         assert status["relay"]["bytes"] > 1_000
         # Nothing of the commons is on the relay, which is no member of it.
         assert rita.replica.store.commons_row(garden) is None
+
+
+async def test_the_other_relay_is_used_when_one_dies(tmp_path: Path):
+    async with relaying(tmp_path / "rita") as rita, AsyncExitStack() as stack:
+        other = await stack.enter_async_context(relaying(tmp_path / "otto"))
+        ana = await stack.enter_async_context(running(tmp_path / "ana"))
+        for relay in (rita, other):
+            ana.replica.add_peer(relay.addresses[0])
+        await until(lambda: len(circuits(ana)) == 2)
+        garden = ana.replica.create_commons("Garden").id
+        async with running(tmp_path / "ben") as ben:
+            ben.replica.store.join_commons(garden, now=ben.replica.now())
+            for address in circuits(ana):
+                ben.replica.add_peer(address)
+            await until(lambda: equal(garden, ana, ben))
+            used = (await peer_of(ben, ana.status["peer_id"]))["relay"]
+            dead = rita if used == rita.status["peer_id"] else other
+            await dead.ask("stop")
+            with trio.fail_after(20):
+                while (await peer_of(ben, ana.status["peer_id"]))["relay"] in (None, used):
+                    await trio.sleep(0.05)
+            ana.replica.add_entry(garden, title="After the relay")
+            await until(lambda: all_have("After the relay", garden, ana, ben))
+            await until(lambda: len(circuits(ana)) == 1)
+
+
+async def test_a_relay_without_room_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(relay_module, "RESERVATIONS_MAX", 0)
+    async with relaying(tmp_path / "rita") as rita, running(tmp_path / "ana") as ana:
+        ana.replica.add_peer(rita.addresses[0])
+        with trio.fail_after(10):
+            while not (await rita.now())["relay"]["refused"]:
+                await trio.sleep(0.05)
+        await trio.sleep(0.5)
+        assert (await rita.now())["relay"]["refused"] == 1
+        assert circuits(ana) == []
+        assert (await peer_of(ana, rita.status["peer_id"]))["path"] == "direct"

@@ -202,7 +202,10 @@ async def _try(
     except NetworkError as error:
         outcomes.update(dict.fromkeys(way.addresses, str(error)))
     except LIBRARY_ERRORS as error:
-        outcomes.update(dict.fromkeys(way.addresses, explain(error)))
+        words = explain(error)
+        if way.relay is not None:
+            words = OVER_A_RELAY.get(words, words)
+        outcomes.update(dict.fromkeys(way.addresses, words))
     finally:
         way.finished.set()
 
@@ -222,6 +225,14 @@ EXPLANATIONS: tuple[tuple[str, str], ...] = (
     ("Maximum connections", "too many connections here"),
     ("upgrade", "it accepts but hangs up, or is no node"),
 )
+
+
+OVER_A_RELAY = {
+    "another peer answers there": "the relay led to another peer",
+    "it accepts but hangs up, or is no node": "the relay cut the connection",
+    "it accepts but does not answer as a node": "nothing comes through the relay",
+}
+"""The same where a relay is between, who said before that it had got through."""
 
 
 def explain(error: BaseException) -> str:

@@ -31,7 +31,7 @@ from p2pcommons.net.library import (
 from p2pcommons.net.limits import PAUSED, BufferBudget, ConnectionGate, Handshake, Held, HostLimits
 from p2pcommons.net.listening import listen_on
 from p2pcommons.net.notices import SwarmNotices
-from p2pcommons.net.paths import CIRCUIT, announced, is_circuit, machine_of, path_of
+from p2pcommons.net.paths import CIRCUIT, is_circuit, machine_of, path_of
 from p2pcommons.net.sleep import watch_for_sleep
 from p2pcommons.net.sockets import host_key
 from p2pcommons.net.streams import Streams
@@ -55,12 +55,14 @@ class Host:
         self.limits = limits
         self.gate = ConnectionGate(limits)
         self.traffic = Traffic()
-        self.library_host, self._swarm = make_host(key_seed, limits, _expanded)
+        self._announced: dict[str, tuple[str, ...]] = {}
+        self.library_host, self._swarm = make_host(key_seed, limits)
+        # The library's own takes the relay's name out of an address that leads over a relay.
+        self.library_host.get_addrs = lambda: [Multiaddr(each) for each in self.addresses()]
         self.peer_id: str = str(self._swarm.get_peer_id())
         self._events = PeerEvents()
         self.events: trio.MemoryReceiveChannel[PeerEvent] = self._events.channel
         self._known: set[str] = set()
-        self._announced: dict[str, tuple[str, ...]] = {}
         self._streams = Streams(self.library_host, limits, self.gate)
         self.circuits = Circuits(self)
         self.circuits.serve()
@@ -79,16 +81,18 @@ class Host:
 
     def addresses(self) -> list[str]:
         """The addresses under which others can reach this host, each with /p2p/ID."""
-        own = (str(address) for address in self.library_host.get_addrs())
-        more = (address for each in self._announced.values() for address in each)
-        return list(dict.fromkeys((*own, *more)))
+        listening = map(str, self.library_host.get_transport_addrs())
+        more = (each for some in self._announced.values() for each in some)
+        found = dict.fromkeys((*expand_wildcards(listening), *more))
+        return [f"{each}/p2p/{self.peer_id}" for each in found]
 
     def set_announced(self, key: str, addresses: Sequence[str]) -> None:
         """Say which other addresses lead here: of a router's port, or over a relay.
 
         Each caller has a key of its own; what it said before is replaced.
         """
-        self._announced[key] = tuple(announced(each, self.peer_id) for each in addresses)
+        end = f"/p2p/{self.peer_id}"
+        self._announced[key] = tuple(each.removesuffix(end) for each in addresses)
 
     def connected_peers(self) -> tuple[str, ...]:
         """Peers with at least one open connection."""
@@ -391,7 +395,3 @@ async def open_host(
                     await host.close()
     except BaseExceptionGroup as group:
         raise only_error(group) from None
-
-
-def _expanded(addresses: list[Multiaddr]) -> list[Multiaddr]:
-    return [Multiaddr(each) for each in expand_wildcards(str(each) for each in addresses)]

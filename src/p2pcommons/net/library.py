@@ -40,8 +40,6 @@ from p2pcommons import __version__
 from p2pcommons.net.muxer import GuardedYamux
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from p2pcommons.net.limits import HostLimits
 
 identify_protocol.AGENT_VERSION = f"p2pcommons/{__version__}"
@@ -98,9 +96,7 @@ def read_peer_id(text: str) -> PeerId:
     return peer_id
 
 
-def make_host(
-    key_seed: bytes, limits: HostLimits, expand: Callable[[list[Multiaddr]], list[Multiaddr]]
-) -> tuple[Any, Any]:
+def make_host(key_seed: bytes, limits: HostLimits) -> tuple[Any, Any]:
     """Build a host and its swarm, not yet running: TCP, Noise and Yamux only.
 
     The library's defaults also accept `/plaintext/2.0.0`, which lets anyone claim any peer id, and
@@ -129,7 +125,7 @@ def make_host(
         ),
     )
     swarm.set_resource_manager(None)  # it leaks slots when it denies; our gate counts instead
-    host: Any = BasicHost(swarm, addrs_factory=expand, disable_identify_address_discovery=True)
+    host: Any = BasicHost(swarm, disable_identify_address_discovery=True)
     # Nothing is asked of a peer that is not used: no automatic Identify towards every peer that
     # connects, no pushed records taken in. Others may still ask us.
     swarm.notifees.clear()

@@ -43,12 +43,6 @@ def machine_of(muxed: Any) -> str:
     return host_key(muxed.get_remote_address())
 
 
-def announced(address: str, peer_id: str) -> str:
-    """An address as others get it: with the name of the peer it leads to at its end."""
-    end = f"/p2p/{peer_id}"
-    return address if address.endswith(end) else address + end
-
-
 def path_of(addresses: Iterable[str]) -> tuple[str, str | None]:
     """The kind of the best of some open connections, and its relay where it has one.
 

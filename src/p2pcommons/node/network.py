@@ -107,7 +107,9 @@ class Network:
                 nat = self._open_nat(host, self._reconciling.blame)
                 self._reachability = Reachability(self._context, host, nat)
             if self._open_relays is not None:
-                self._relaying = Relaying(self._context, host, self._open_relays(host))
+                self._relaying = Relaying(
+                    self._context, host, self._open_relays(host), self._reconciling.blame
+                )
             yield self
 
     async def run(self) -> None:

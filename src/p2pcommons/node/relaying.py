@@ -128,10 +128,17 @@ def relay_for_others(context: NodeContext, relays: RelaysPort) -> None:
 class Relaying:
     """The relays of one node."""
 
-    def __init__(self, context: NodeContext, host: HostPort, relays: RelaysPort) -> None:
+    def __init__(
+        self,
+        context: NodeContext,
+        host: HostPort,
+        relays: RelaysPort,
+        blame: Callable[[str, str], None],
+    ) -> None:
         self._context = context
         self._host = host
         self._relays = relays
+        self._blame = blame
         self._held: dict[str, _Held] = {}
         self._lost: dict[str, _Lost] = {}
         self._pauses: dict[str, _Pause] = {}
@@ -188,9 +195,11 @@ class Relaying:
         await self._dial_neighbours(now)
 
     def _needs_relays(self) -> bool:
-        return (
-            self._relays.relaying is None and self._context.state.reachability.state != "reachable"
-        )
+        state = self._context.state.reachability.state
+        if self._relays.relaying is not None:
+            # Whoever relays is taken for reachable until the contrary is known.
+            return state == "relayed"
+        return state != "reachable"
 
     # Asking for a place
 
@@ -222,11 +231,14 @@ class Relaying:
     async def _ask(self, relay: str) -> None:
         try:
             reservation = await self._relays.reserve(relay)
-        except (NetworkError, RejectedError) as error:
+        except NetworkError as error:
             log.info("no place with %s: %s", relay, error)
             self._let_go(relay)
-            is_relay = isinstance(error, RelayRefusal | RejectedError)
-            self._pause(relay, refused=is_relay)
+            self._pause(relay, refused=isinstance(error, RelayRefusal))
+            return
+        except RejectedError as error:
+            self._let_go(relay)
+            self._blame(relay, f"as a relay: {error}")
             return
         addresses = self._addresses_of(reservation)
         if relay not in self._held:
