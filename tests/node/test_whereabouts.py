@@ -22,6 +22,7 @@ from p2pcommons.store import Store
 
 NOW = 1_790_000_000
 CAME_FROM = "/ip4/192.0.2.7/tcp/50123"
+RELAY = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"
 LISTENS = "/ip4/192.0.2.7/tcp/4001"
 
 
@@ -116,11 +117,12 @@ async def test_an_address_of_another_machine_is_not_believed(tmp_path: Path) -> 
 
 
 @pytest.mark.trio
-async def test_who_came_over_a_relay_is_not_asked(tmp_path: Path) -> None:
-    here = place(tmp_path, LISTENS, path="relayed")
+async def test_who_came_over_a_relay_is_met_again_over_its_relays_alone(tmp_path: Path) -> None:
+    relayed = [f"/ip4/9.9.9.{n}/tcp/4001/p2p/{RELAY}/p2p-circuit" for n in range(4)]
+    at_home = f"/ip4/192.168.1.7/tcp/4001/p2p/{RELAY}/p2p-circuit"
+    here = place(tmp_path, LISTENS, at_home, *relayed, remote=relayed[0], path="relayed")
     await here.whereabouts.learn("ben")
-    assert here.book() == {}
-    assert here.host.asked == []
+    assert here.book() == {"ben": tuple(relayed[:2])}
 
 
 @pytest.mark.trio

@@ -242,8 +242,7 @@ class Meeting:
             await self._context.attempt(
                 lambda store: store.upsert_peer(peer_id, addresses, source="connected", now=now)
             )
-        else:
-            await self._whereabouts.learn(peer_id)
+        await self._whereabouts.learn(peer_id)
 
     def _pause_after(self, failures: int) -> float:
         """Return the seconds until the next try after so many failures, a little at random."""

@@ -1,8 +1,8 @@
 """Where a peer that came to us can be met again, when it or we have moved.
 
-Whoever was dialled is in the address book with the address that worked. Who came here is asked
-where it listens (libp2p's Identify), and believed of the machine from which it is connected alone:
-nobody can point this node at somebody else.
+Whoever was dialled is in the address book with the address that worked. Each is asked where it
+listens (libp2p's Identify), and believed of the machine from which it is connected alone, so that
+nobody can point this node at somebody else; and which relays lead to it, of which few are believed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import trio
 
 from p2pcommons.errors import NetworkError, RejectedError
 from p2pcommons.net.interfaces import ip_of
-from p2pcommons.net.paths import DIRECT, LAN
+from p2pcommons.protocol.addresses import fitting, is_circuit
 from p2pcommons.protocol.identify import IDENTIFY_BYTES_MAX, IDENTIFY_PROTOCOL, listen_addresses
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ CAME_MAX = 256
 """Of them in the address book; whoever can join a commons can come with any number of keys."""
 ADDRESSES_MAX = 4
 """Of one peer: it listens on one port, by IPv4 and IPv6."""
+CIRCUITS_MAX = 2
+"""Ways over relays of one peer; a node has two relays."""
 ANSWER_SECONDS_MAX = 10.0
 FORGET_SECONDS = 60 * 24 * 3_600
 """A peer that a person did not enter, and that was not reached for so long, is forgotten."""
@@ -69,10 +71,15 @@ class Whereabouts:
         )
 
     async def _where(self, peer_id: str) -> tuple[str, ...]:
-        """Ask a peer where it listens; nothing where it does not say."""
-        machines = {ip_of(address) for address in self._host.remote_addresses(peer_id)}
-        if self._host.path_to(peer_id)[0] not in (DIRECT, LAN) or not machines:
-            return ()
+        """Ask a peer where it listens, and over which relays; nothing where it does not say."""
+        remote = self._host.remote_addresses(peer_id)
+        machines = {ip_of(address) for address in remote if not is_circuit(address)}
+        told = await self._told(peer_id)
+        listens = [each for each in told if not is_circuit(each) and ip_of(each) in machines]
+        circuits = fitting([each for each in told if is_circuit(each)], remote)
+        return (*listens[:ADDRESSES_MAX], *circuits[:CIRCUITS_MAX])
+
+    async def _told(self, peer_id: str) -> tuple[str, ...]:
         try:
             with trio.fail_after(ANSWER_SECONDS_MAX):
                 stream = await self._host.open_stream(peer_id, IDENTIFY_PROTOCOL)
@@ -80,14 +87,13 @@ class Whereabouts:
                     frame = await stream.read_frame(IDENTIFY_BYTES_MAX)
                 finally:
                     await stream.reset()
-            told = () if frame is None else listen_addresses(frame, peer_id)
+            return () if frame is None else listen_addresses(frame, peer_id)
         except (NetworkError, trio.TooSlowError) as error:
             log.debug("%s does not say where it listens: %s", peer_id, error)
             return ()
         except RejectedError as error:
             self._blame(peer_id, str(error))
             return ()
-        return tuple(each for each in told if ip_of(each) in machines)[:ADDRESSES_MAX]
 
     async def _has_room(self, peer_id: str) -> bool:
         """Make room in the book where too many came: whoever was reached longest ago goes."""
