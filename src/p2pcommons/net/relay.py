@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import trio
@@ -49,6 +49,8 @@ CIRCUITS_PER_PEER_MAX = 8
 """At either end. Who knows more peers than that has other relays for them, or waits."""
 CIRCUITS_PER_PAIR_MAX = 2
 """Two arise when both dial at once; more have no use."""
+STRANGERS_CIRCUITS_PER_ADDRESS_MAX = 4
+"""Opened by people who share nothing with us from one machine: it cannot take all circuits."""
 STREAMS_PER_PEER_MAX = 12
 """Circuits of one peer, and its questions beside them."""
 ASKS_PER_SECOND, ASKS_BURST = 0.5, 30
@@ -87,6 +89,10 @@ class _Carried:
 
     source: str
     target: str
+    machine: str = ""
+    """What its source counts as for the limits per address."""
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    """Cancelled when it has to make room for somebody known."""
     carried_bytes: int = 0
     is_over: bool = False
 
@@ -102,7 +108,7 @@ class Relay:
         self._is_known = is_known
         """Who shares something with us gets a place before strangers."""
         self._places: OrderedDict[str, _Place] = OrderedDict()
-        self._circuits: set[_Carried] = set()
+        self._circuits: dict[_Carried, None] = {}
         self._asks: OrderedDict[str, TokenBucket] = OrderedDict()
         self._carried_bytes = 0
         self.refused = 0
@@ -208,33 +214,58 @@ class Relay:
         if target not in self._places or target == stream.peer_id:
             await self._refuse(stream, Status.NO_RESERVATION)
             return
-        if not self._has_capacity(stream.peer_id, target):
+        circuit = _Carried(stream.peer_id, target, host_key(stream.remote_endpoint()))
+        if not self._make_way(circuit):
             await self._refuse(stream, Status.RESOURCE_LIMIT_EXCEEDED)
             return
-        circuit = _Carried(stream.peer_id, target)
-        self._circuits.add(circuit)
+        self._circuits[circuit] = None
         try:
-            end = await self._reach(stream.peer_id, target)
-            if end is None:
-                await self._refuse(stream, Status.CONNECTION_FAILED)
-                return
-            async with end:
-                limits = Granted(0, (), *self._circuit_limits())
-                await stream.write_message(encode_status(Status.OK, limits))
-                await self._carry(circuit, stream, end)
+            with circuit.scope:
+                await self._carry_between(circuit, stream)
         finally:
-            self._circuits.discard(circuit)
+            self._circuits.pop(circuit, None)
             self._carried_bytes += circuit.carried_bytes
+        if circuit.scope.cancelled_caught:
+            raise NetworkError("the circuit made room for somebody known")
 
-    def _has_capacity(self, source: str, target: str) -> bool:
-        if len(self._circuits) >= self._limits.circuits_max:
-            return False
-        at = Counter(end for each in self._circuits for end in (each.source, each.target))
-        if max(at[source], at[target]) >= CIRCUITS_PER_PEER_MAX:
-            return False
-        pair = {source, target}
-        beside = sum({each.source, each.target} == pair for each in self._circuits)
-        return beside < CIRCUITS_PER_PAIR_MAX
+    async def _carry_between(self, circuit: _Carried, stream: FrameStream) -> None:
+        end = await self._reach(circuit.source, circuit.target)
+        if end is None:
+            await self._refuse(stream, Status.CONNECTION_FAILED)
+            return
+        async with end:
+            limits = Granted(0, (), *self._circuit_limits())
+            await stream.write_message(encode_status(Status.OK, limits))
+            await self._carry(circuit, stream, end)
+
+    def _make_way(self, wanted: _Carried) -> bool:
+        """Whether there is room for a circuit; who is known takes that of strangers' oldest."""
+        while (crowd := self._in_the_way(wanted)) is not None:
+            given_up = next((each for each in crowd if not self._is_known(each.source)), None)
+            if given_up is None or not self._is_known(wanted.source):
+                return False
+            del self._circuits[given_up]
+            given_up.scope.cancel()
+        return True
+
+    def _in_the_way(self, wanted: _Carried) -> list[_Carried] | None:
+        """The circuits that fill a limit which one more would be over; None when none would."""
+        standing = list(self._circuits)
+        if len(standing) >= self._limits.circuits_max:
+            return standing
+        pair = {wanted.source, wanted.target}
+        if sum({each.source, each.target} == pair for each in standing) >= CIRCUITS_PER_PAIR_MAX:
+            return []
+        for end in pair:
+            crowd = [each for each in standing if end in (each.source, each.target)]
+            if len(crowd) >= CIRCUITS_PER_PEER_MAX:
+                return crowd
+        if not self._is_known(wanted.source):
+            crowd = [each for each in standing if each.machine == wanted.machine]
+            strangers = [each for each in crowd if not self._is_known(each.source)]
+            if len(strangers) >= STRANGERS_CIRCUITS_PER_ADDRESS_MAX:
+                return strangers
+        return None
 
     async def _reach(self, source: str, target: str) -> FrameStream | None:
         """Ask the far end; None when it does not answer or does not want to."""
