@@ -264,6 +264,8 @@ class Finding:
         search.times += 1
         state.looked_up += 1
         state.last = self._context.now()
+        state.asked += answered
+        state.named += dials.tried
         state.found += dials.met
         state.words = dials.words(answered)
         log.info("searched for a holder of %s: %s", commons.hex()[:10], state.words)

@@ -131,7 +131,7 @@ class Network:
             if self._context.mode in (Mode.LAN, Mode.OPEN):
                 nursery.start_soon(self.pausing.run_unless_paused, self._follow_lan)
             if self._finding is not None:
-                nursery.start_soon(self._finding.run)
+                nursery.start_soon(self.pausing.run_unless_paused, self._finding.run)
 
     async def _shares_something(self, peer_id: str) -> None:
         """A session found that a peer shares a commons: note it, and ask whom it knows."""

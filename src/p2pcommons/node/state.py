@@ -155,6 +155,10 @@ class Found:
     dht_peers: int = 0
     """Nodes known there now."""
     looked_up: int = 0
+    asked: int = 0
+    """Nodes that answered in these searches."""
+    named: int = 0
+    """Holders that were named and dialled."""
     found: int = 0
     """Holders met that way."""
     last: int | None = None
