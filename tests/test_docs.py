@@ -23,7 +23,7 @@ COMMANDS = {name for section in SECTIONS.values() for name in section}
 GROUPS = {
     "commons": {"create", "list", "offer", "leave"},
     "node": {"run", "start", "stop", "status"},
-    "peers": {"add", "remove"},
+    "peers": {"add", "name", "remove"},
     "people": {"list", "keep", "let"},
 }
 

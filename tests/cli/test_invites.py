@@ -129,6 +129,12 @@ def test_peers_are_noted_and_forgotten_without_a_node(ana: Any) -> None:
     assert known[0]["addresses"] == ["/ip4/192.0.2.7/tcp/4001"]
     assert ana.error("peers", "add", "/ip4/192.0.2.7/tcp/4001")[0] == 2
     assert ana.error("peers", "remove", "nobody-here")[0] == 3
+    assert known[0]["name"] == ""
+    named = ana.json("peers", "name", peer[-8:], "Rui, at home")
+    assert named["words"] == ana.json("peers")["items"][0]["words"]
+    assert "Rui, at home" in ana("peers").out
+    assert ana.error("peers", "name", "nobody-here", "Rui")[0] == 3
+    assert ana.error("peers", "name", peer, "x" * 81)[0] == 2
     assert ana.json("peers", "remove", peer[-8:])["peer_id"] == peer
     assert ana.json("peers")["items"] == []
 

@@ -14,7 +14,7 @@ from p2pcommons.cli.parsing import group, need_command
 from p2pcommons.cli.times import ago, count, until
 from p2pcommons.config import Mode
 from p2pcommons.errors import EXIT_CODES, ErrorCode, P2PCommonsError
-from p2pcommons.model.glance import four_words
+from p2pcommons.model.glance import four_words, key_words
 from p2pcommons.model.words import clean_line
 
 if TYPE_CHECKING:
@@ -212,6 +212,7 @@ def _status_lines(status: Json) -> Iterator[str]:
     facts = [
         ("running", f"process {status.get('pid')}, mode {_words(status.get('mode'))}"),
         ("peer id", _words(status.get("peer_id"))),
+        ("key words", " ".join(key_words(str(status.get("peer_id"))))),
     ]
     addresses = cast("list[object]", status.get("addresses") or ["nowhere"])
     facts += [("listens at", _words(address)) for address in addresses]

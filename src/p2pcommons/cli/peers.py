@@ -1,4 +1,4 @@
-"""`peers`, `peers add`, `peers remove`: the address book, and who is connected now."""
+"""`peers` with `add`, `name` and `remove`: the address book, and who is connected now."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from p2pcommons.cli.node import peer_line
 from p2pcommons.cli.output import Reply
 from p2pcommons.cli.parsing import group
 from p2pcommons.cli.terminal import width_columns
+from p2pcommons.model.glance import key_words
 
 if TYPE_CHECKING:
     from p2pcommons.replica import Replica
     from p2pcommons.store import PeerRow
 
 Json = dict[str, object]
+WORDS_IN_LISTS = 2
 
 
 @group(
@@ -25,6 +27,7 @@ Json = dict[str, object]
     examples=[
         ("peers", "who is known and who is connected"),
         ("peers add /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW…", "note an address to dial"),
+        ('peers name 12D3KooWabc "Rui, at home"', "call a node so, for yourself"),
         ("peers remove 12D3KooWabc", "forget a peer"),
     ],
 )
@@ -32,7 +35,8 @@ Json = dict[str, object]
 def peers(ctx: click.Context) -> Reply | None:
     """List the peers of this node, or change its address book.
 
-    Works without a node; a running one dials a new address at once.
+    Each is called by the name you gave it or by two of its key words; Enter on the network screen
+    shows all four. Works without a node; a running one dials a new address at once.
     """
     if ctx.invoked_subcommand is not None or ctx.resilient_parsing:
         return None
@@ -40,7 +44,7 @@ def peers(ctx: click.Context) -> Reply | None:
     with invocation.open() as replica:
         items = _items(replica)
         now = replica.now()
-    lines = table([peer_line(item, now) for item in items], width=width_columns())
+    lines = table([_line(item, now) for item in items], width=width_columns())
     steps = () if items else ("nobody yet: p2pcommons join INVITE, or p2pcommons invite",)
     return Reply({"items": items}, lines, steps)
 
@@ -63,6 +67,26 @@ def add(invocation: Invocation, address: str, bootstrap: bool) -> Reply:
 
 
 @peers.command(
+    "name",
+    examples=[
+        ('peers name 12D3KooWabc "Rui, at home"', "seen on this machine alone"),
+        ('peers name 12D3KooWabc ""', "no name any more"),
+    ],
+)
+@click.argument("ref", metavar="P")
+@click.argument("name", metavar="NAME")
+@click.pass_obj
+def name(invocation: Invocation, ref: str, name: str) -> Reply:
+    """Call a node something, for yourself; an empty NAME takes it away."""
+    with invocation.open() as replica:
+        peer_id = replica.name_peer(ref, name)
+        kept = replica.peer_names().get(peer_id, "")
+    fields = {"peer_id": peer_id, "name": kept, "words": list(key_words(peer_id))}
+    said = f"{kept} is the node known as {' '.join(key_words(peer_id))}" if kept else "no name"
+    return Reply(fields, [peer_id], (said,))
+
+
+@peers.command(
     "remove", examples=[("peers remove 12D3KooWabc", "by the id, its beginning or its end")]
 )
 @click.argument("ref", metavar="P")
@@ -82,9 +106,22 @@ def _items(replica: Replica) -> list[Json]:
     live = {
         str(peer.get("peer_id")): peer for peer in cast("list[Json]", status.get("peers") or [])
     }
+    names = replica.peer_names()
     items = [{**_of_book(row), **live.pop(row.peer_id, {})} for row in replica.peers()]
     nothing: Json = {"first_seen": None, "last_seen": None, "last_success": None}
-    return [*items, *({**nothing, "connected": False, **peer} for peer in live.values())]
+    items += [{**nothing, "connected": False, **peer} for peer in live.values()]
+    return [_called(item, names) for item in items]
+
+
+def _called(item: Json, names: dict[str, str]) -> Json:
+    """Return a peer with the name it was given here, if any, and its four key words."""
+    peer_id = str(item.get("peer_id"))
+    return {**item, "name": names.get(peer_id, ""), "words": list(key_words(peer_id))}
+
+
+def _line(item: Json, now: int) -> tuple[str, ...]:
+    words = " ".join(cast("list[str]", item["words"])[:WORDS_IN_LISTS])
+    return (str(item["name"]) or words, *peer_line(item, now))
 
 
 def _of_book(row: PeerRow) -> Json:
