@@ -13,6 +13,7 @@ from p2pcommons.model import codec, keys
 from p2pcommons.model.contribution import Contribution, encode_envelope, sign
 from p2pcommons.model.ids import ZERO_ID
 from p2pcommons.model.kinds import CommonsBody, EntryBody, encode_body
+from p2pcommons.model.limits import TITLE_CHARS_MAX
 from p2pcommons.protocol.offers import (
     OFFER_BYTES_MAX,
     OFFERS_ASKED_MAX,
@@ -89,3 +90,16 @@ def test_what_founds_nothing_is_rejected() -> None:
     commons = hashlib.sha256(bodiless.header).digest()
     with pytest.raises(RejectedError):
         read_offer(commons, encode_envelope(bare))
+
+
+def test_a_title_of_sixty_kilobytes_is_not_kept_whole() -> None:
+    """A thousand of them would be kept, and as many for each peer."""
+    said = {
+        **{"title": "long " * 12_000, "purpose": "", "licence": "", "rules": []},
+        **{"visibility": "public", "salt": bytes(16)},
+    }
+    body = codec.encode(said)
+    made = sign(ANA, "commons", commons=ZERO_ID, body=body, claimed_at=1_790_000_000)
+    title = read_offer(made.id, encode_envelope(made.envelope()))
+    assert title is not None
+    assert len(title) == TITLE_CHARS_MAX

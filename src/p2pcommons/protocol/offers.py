@@ -17,7 +17,7 @@ from p2pcommons.model import codec
 from p2pcommons.model.contribution import decode_envelope, verify
 from p2pcommons.model.ids import ID_BYTES
 from p2pcommons.model.kinds import COMMONS, PUBLIC, CommonsBody, parse_body
-from p2pcommons.model.limits import BODY_BYTES_MAX, HEADER_BYTES_MAX
+from p2pcommons.model.limits import BODY_BYTES_MAX, HEADER_BYTES_MAX, TITLE_CHARS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ def decode_question(frame: bytes) -> tuple[bytes, ...]:
 
 
 def read_offer(commons: bytes, frame: bytes) -> str | None:
-    """Return the title that a founding envelope gives a commons, in words of a peer.
+    """Return the title that a founding envelope gives a commons, in words of a peer, cut to size.
 
     None where the frame is empty or this version does not understand the commons. Raises
     RejectedError for anything but a valid founding contribution with this id.
@@ -66,5 +66,5 @@ def read_offer(commons: bytes, frame: bytes) -> str | None:
         raise RejectedError(RejectReason.MESSAGE_SHAPE, "an offer that founds nothing")
     said = parse_body(COMMONS, found.body) if found.header.kind == COMMONS else None
     if isinstance(said, CommonsBody) and said.visibility == PUBLIC:
-        return said.title
+        return said.title[:TITLE_CHARS_MAX]
     return None
