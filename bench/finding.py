@@ -190,7 +190,11 @@ def report(alive: int, found: Sequence[Search], living: set[str], dead: set[str]
 
 def _finding(home: Home) -> dict[str, int]:
     status: Json = home.status()
-    return cast("dict[str, int]", status["finding"])
+    if home.node is not None and home.node.poll() is not None:
+        raise RuntimeError(f"the node of {home.path} ended with {home.node.returncode}")
+    # A busy node may not answer in time; then it is asked again.
+    none = dict.fromkeys(("dht_peers", "looked_up", "asked", "named"), 0)
+    return cast("dict[str, int]", status.get("finding", none))
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ def test_the_fields_of_every_answer_are_documented(empty: Any, tmp_path: Path) -
     check("completion", empty.json("completion", "bash"))
     invite = empty.json("invite")
     check("invite", invite)
-    check("join", empty.json("join", invite["invite"]), "equal")
+    check("join", empty.json("join", invite["invite"]), "equal", "tried")
     peer = "/ip4/192.0.2.7/tcp/4001/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"
     check("peers add", empty.json("peers", "add", peer))
     check("peers name", empty.json("peers", "name", "12D3KooWD3eck", "Rui"))

@@ -158,3 +158,23 @@ def test_peers_to_begin_with_are_kept_in_the_settings_and_wrong_ones_are_told(an
     local = ("--mode", "friends", "--listen", "/ip4/127.0.0.1/tcp/0")
     assert ana.json("node", "start", *local)["running"]
     ana.json("node", "stop")
+
+
+def test_join_that_waits_in_vain_says_what_was_tried(ana: Any, tmp_path: Path) -> None:
+    from p2pcommons.replica import open_replica
+
+    commons = bytes.fromhex(ana.json("commons", "list")["items"][0]["id"])
+    with open_replica(ana.path) as replica:
+        invite = replica.make_invite(commons, addresses=["/ip4/127.0.0.1/tcp/1"]).text
+    rui = newcomer(ana, tmp_path)
+    rui.json("node", "start", "--mode", "friends", "--listen", "/ip4/127.0.0.1/tcp/0")
+    try:
+        done = rui("join", "--wait", "2", invite, "--json")
+    finally:
+        rui.json("node", "stop")
+    assert done.code == 6
+    assert done.json["tried"] == [
+        "/ip4/127.0.0.1/tcp/1: nobody listens there",
+        "others are asked who holds it in mode open alone: node start --mode open",
+    ]
+    assert "nobody listens there" in done.err

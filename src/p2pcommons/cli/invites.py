@@ -109,6 +109,9 @@ def join(invocation: Invocation, words: tuple[str, ...], wait: float | None) -> 
     if equal:
         return Reply(fields, [joined.commons.id.hex()[:10]], ("both hold the same now",))
     invocation.out.say(f"not equal with any peer after {wait:g} s: p2pcommons node status")
+    fields["tried"] = tried = _what_was_tried(paths, joined.inviter)
+    for line in tried:
+        invocation.out.say(line)
     code = EXIT_CODES[ErrorCode.UNREACHABLE]
     return Reply(fields, [joined.commons.id.hex()[:10]], exit_code=code)
 
@@ -171,6 +174,28 @@ def _wait_until_equal(invocation: Invocation, paths: Paths, commons: bytes, seco
         if time.monotonic() >= deadline:
             return False
         time.sleep(_POLL_SECONDS)
+
+
+def _what_was_tried(paths: Paths, inviter: str) -> list[str]:
+    """Return how dialling the inviter went, and asking others; nothing where no node runs."""
+    from p2pcommons import nodeprocess
+
+    status = nodeprocess.status(paths)
+    if not status["running"]:
+        return []
+    peers = cast("list[dict[str, object]]", status.get("peers", []))
+    tried = [
+        f"{each['address']}: {each['outcome']}"
+        for peer in peers
+        if peer.get("peer_id") == inviter
+        for each in cast("list[dict[str, str]]", peer.get("tried", []))
+    ]
+    words = cast("dict[str, str]", status.get("finding", {})).get("words", "")
+    if words:
+        tried.append(f"others: {words}")
+    elif status.get("mode") != "open":
+        tried.append("others are asked who holds it in mode open alone: node start --mode open")
+    return tried
 
 
 def _is_equal(invocation: Invocation, row: dict[str, object]) -> bool:
