@@ -95,8 +95,12 @@ def test_what_founds_nothing_is_rejected() -> None:
 def test_a_title_of_sixty_kilobytes_is_not_kept_whole() -> None:
     """A thousand of them would be kept, and as many for each peer."""
     said = {
-        **{"title": "long " * 12_000, "purpose": "", "licence": "", "rules": []},
-        **{"visibility": "public", "salt": bytes(16)},
+        "title": "long " * 12_000,
+        "purpose": "",
+        "licence": "",
+        "rules": [],
+        "visibility": "public",
+        "salt": bytes(16),
     }
     body = codec.encode(said)
     made = sign(ANA, "commons", commons=ZERO_ID, body=body, claimed_at=1_790_000_000)
