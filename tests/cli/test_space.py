@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 LOCAL = ("--mode", "friends", "--listen", "/ip4/127.0.0.1/tcp/0")
 BO = grant_device(bytes([2]) * 32, bytes([3]) * 32)
 USE = {
-    "commons", "kept", "bytes", "budget", "contributions", "own_bytes", "strangers", "strangers_bytes",
-    "strangers_contributions", "not_kept", "pinned", "removed", "let_go", "declined",
+    "commons", "kept", "bytes", "budget", "contributions", "own_bytes", "strangers",
+    "strangers_bytes", "strangers_contributions", "not_kept", "pinned", "removed", "let_go",
+    "declined",
 }  # fmt: skip
 
 

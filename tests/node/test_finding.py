@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-import trio
 from tests.node.nodes import Node, equal, running, until
 
 from p2pcommons.config import Config, Mode
