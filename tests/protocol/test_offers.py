@@ -94,7 +94,7 @@ def test_what_founds_nothing_is_rejected() -> None:
 
 def test_a_title_of_sixty_kilobytes_is_not_kept_whole() -> None:
     """A thousand of them would be kept, and as many for each peer."""
-    said = {
+    said: dict[str, object] = {
         "title": "long " * 12_000,
         "purpose": "",
         "licence": "",
