@@ -217,10 +217,24 @@ def _status_lines(status: Json) -> Iterator[str]:
     addresses = cast("list[object]", status.get("addresses") or ["nowhere"])
     facts += [("listens at", _words(address)) for address in addresses]
     facts.append(("peers", f"{connected} connected, {len(peers)} known"))
+    reach = cast("Json", status.get("reachability") or {})
+    if reach.get("words"):
+        facts.append(("from outside", _words(reach["words"])))
+    relay = cast("Json", status.get("relay") or {})
+    if relay.get("serving"):
+        facts.append(("relays", _relays(relay)))
     if status.get("activity"):
         facts.append(("now", _words(status["activity"])))
     yield from named(facts)
     yield from table([_commons_line(row) for row in _rows(status, "commons")])
+
+
+def _relays(relay: Json) -> str:
+    from p2pcommons.replica.sizes import size_said
+
+    places = count(cast("int", relay.get("reservations") or 0), "place taken", "places taken")
+    pairs = count(cast("int", relay.get("circuits") or 0), "pair connected", "pairs connected")
+    return f"{places}, {pairs}, {size_said(cast('int', relay.get('bytes') or 0))} passed on"
 
 
 def _commons_line(row: Json) -> tuple[str, str, str, str]:
@@ -235,7 +249,8 @@ def _commons_line(row: Json) -> tuple[str, str, str, str]:
 
 def _standing(peer: Json, now: int) -> str:
     if peer.get("connected"):
-        return "connected"
+        relay = str(peer.get("relay") or "")
+        return f"connected over …{_words(relay[-6:])}" if relay else "connected"
     if peer.get("reason"):
         return _words(peer["reason"])
     parts: list[str] = []
