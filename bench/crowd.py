@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import Home, items, join, new_commons
+from harness import POLL_SECONDS, START_SECONDS, Home, items, join, new_commons
 from p2pcommons import control
 from p2pcommons.errors import UserError
 from p2pcommons.paths import find_paths
@@ -128,10 +129,29 @@ def start_all(nodes: Sequence[Home], addresses: Sequence[str]) -> None:
     """Start nodes, a few at a time. Raises RuntimeError for one that does not start."""
     with ThreadPoolExecutor(STARTS_AT_ONCE) as pool:
         for started in [
-            pool.submit(home.start, listen=address)
+            pool.submit(start, home, address)
             for home, address in zip(nodes, addresses, strict=True)
         ]:
             started.result()
+
+
+def start(home: Home, listen: str) -> None:
+    """Start a node and wait until it answers, without a process for each question.
+
+    Raises RuntimeError when it ends, or does not answer for a minute.
+    """
+    log = home.path / "bench-node.out"
+    wanted = home.command("node", "run", "--mode", "friends", "--listen", listen)
+    with log.open("ab") as out:
+        home.node = subprocess.Popen(wanted, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and home.node.poll() is None:
+        status = status_of(home)
+        if status is not None and status["pid"] == home.node.pid:
+            return
+        time.sleep(POLL_SECONDS)
+    tail = log.read_text(errors="replace")[-2000:]
+    raise RuntimeError(f"node of {home.path} did not start: {tail}")
 
 
 def status_of(home: Home) -> Json | None:

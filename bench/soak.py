@@ -55,7 +55,7 @@ RESTARTS = 6
 DOWN_SECONDS = 15.0
 STRANGER_SECONDS = 4.0
 """Between two strangers in the run; each comes with a key of its own."""
-STAY_SECONDS = 0.3
+STAY_SECONDS = 0.1
 STOP_SECONDS_MAX = 10.0
 """A node that is asked to stop under load and needs longer does not stop within seconds."""
 REST_SECONDS = 60.0
