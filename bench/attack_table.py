@@ -20,6 +20,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -235,7 +236,7 @@ def try_row(row: Row, victim: Home, friend: Home, commons: str, seconds: float) 
             time.sleep(seconds)
         else:
             feel(result, victim, friend, commons, seconds)
-        result.said = words_about(victim, known)
+        result.said = shortly(words_about(victim, known))
     finally:
         most.stop()
         words.end()
@@ -299,6 +300,12 @@ def afterwards(
         result.faults.append("dead")
         return
     result.handles = (before.handles, most, later.handles)
+
+
+def shortly(said: str) -> str:
+    """Say once what was said of several identities, and of how many."""
+    each = Counter(said.split("; ")) if said else Counter[str]()
+    return "; ".join(f"{words} ({n} of them)" if n > 1 else words for words, n in each.items())
 
 
 def must_run(victim: Home) -> Figures:

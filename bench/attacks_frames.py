@@ -127,8 +127,9 @@ def oversized(flavour: str, protocol: str, prefix: bytes) -> None:
                     raise
             await trio.sleep(KNOCK_SECONDS)
 
-    name = protocol.strip("/").replace("/", "-")
-    row(flavour, f"frames of gigabytes on {protocol}", name=f"oversized {name}")(attack)
+    parts = [each for each in protocol.split("/") if each and not each[0].isdigit()]
+    what = "-".join(parts[1:] or parts)
+    row(flavour, f"frames of gigabytes on {protocol}", name=f"frames too large: {what}")(attack)
 
 
 _FOUR_BYTES, _VARINT = struct.pack(">I", 2**32 - 1), varint(2**31)
