@@ -6,10 +6,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+import trio
 from tests.node.nodes import Node, equal, running, until
 
 from p2pcommons.config import Config, Mode
+from p2pcommons.model.ids import ZERO_ID
+from p2pcommons.model.kinds import CIRCLE, CommonsBody
+from p2pcommons.node.finding import CONTACTS_META, GREETING_SECONDS
 from p2pcommons.paths import find_paths
+from p2pcommons.protocol.kademlia import provider_key
 
 pytestmark = [pytest.mark.trio, pytest.mark.network]
 
@@ -50,3 +55,57 @@ async def test_a_holder_is_found_through_a_peer_of_a_peer_when_the_invite_leads_
         assert finding["words"] == "found somebody else who holds it"
         assert ben.status["peer_id"] in {row.peer_id for row in cyd.replica.peers()}
         assert dan.replica.commons() == []
+
+
+async def test_who_is_not_in_mode_open_is_told_nothing_and_asks_nobody(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        ana = await stack.enter_async_context(running(tmp_path / "ana", mode=Mode.OPEN))
+        ana.replica.create_commons("Garden")
+        home = begin_with(tmp_path / "ben", ana.addresses[0])
+        ben = await stack.enter_async_context(running(home, mode=Mode.FRIENDS))
+        ben.replica.create_commons("Kitchen")
+        await until(lambda: ana.runtime._context.state.connected() != [])
+        await trio.sleep(GREETING_SECONDS + 1)
+        for node in (ana, ben):
+            finding = (await node.now())["finding"]
+            assert (finding["dht_peers"], finding["looked_up"]) == (0, 0)
+
+
+async def test_of_a_circle_nothing_is_said(tmp_path: Path) -> None:
+    async with running(tmp_path / "ana", mode=Mode.OPEN) as ana:
+        body = CommonsBody("Ours", visibility=CIRCLE, why_private="family")
+        ana.replica.contribute(body, commons=ZERO_ID)
+        garden = ana.replica.create_commons("Garden").id
+        finding = ana.runtime._network._finding
+        await until(lambda: finding.directory.held == {provider_key(garden)})
+        assert len(ana.replica.commons()) == 2
+        assert finding._lacking() == {garden}
+
+
+async def test_whom_a_node_met_in_the_directory_it_asks_again_after_its_next_start(
+    tmp_path: Path,
+) -> None:
+    async with AsyncExitStack() as stack:
+        dan = await stack.enter_async_context(running(tmp_path / "dan", mode=Mode.OPEN))
+        home = begin_with(tmp_path / "cyd", dan.addresses[0])
+        async with running(home, mode=Mode.OPEN) as cyd:
+            await until(lambda: cyd.replica.store.meta(CONTACTS_META) not in (None, "{}"))
+        begin_with(home)
+        ben = await stack.enter_async_context(running(tmp_path / "ben", mode=Mode.OPEN))
+        garden = ben.replica.create_commons("Garden").id
+        ben.replica.add_peer(dan.addresses[0])
+        await ben.ask("dial")
+        cyd = await stack.enter_async_context(running(home, mode=Mode.OPEN))
+        assert cyd.replica.peers() == []
+        cyd.replica.join(invite_to_nowhere(ben, garden))
+        await until(lambda: equal(garden, ben, cyd))
+
+
+async def test_a_wrong_entry_among_the_peers_to_begin_with_stops_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path / "ana") as ana:
+        home = begin_with(tmp_path / "ben", "nonsense", ana.addresses[0])
+        async with running(home) as ben:
+            await until(lambda: ben.runtime._context.state.connected() != [])
+            await ben.runtime._network._host.disconnect(ana.status["peer_id"])
+            await until(lambda: ben.runtime._context.state.connected() == [])
+            await until(lambda: ben.runtime._context.state.connected() != [])

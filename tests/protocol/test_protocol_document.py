@@ -12,8 +12,10 @@ import pytest
 from p2pcommons.errors import RejectReason
 from p2pcommons.model import limits as data_limits
 from p2pcommons.model.kinds import KIND_OF
-from p2pcommons.protocol import limits
+from p2pcommons.protocol import kademlia, kademlia_messages, limits, lookup
 from p2pcommons.protocol.invite import decode_invite
+from p2pcommons.protocol.kademlia import provider_cid, provider_key
+from p2pcommons.protocol.kademlia_messages import Contact, Kind, Message, encode_message
 from p2pcommons.protocol.messages import PeerLimits, decode_message
 
 ROOT = Path(__file__).parents[2]
@@ -84,3 +86,26 @@ def test_links_inside_the_text_lead_somewhere() -> None:
     headings = re.findall(r"^#+ (.*)$", TEXT, re.MULTILINE)
     anchors = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in headings}
     assert set(re.findall(r"\]\(#([^)]*)\)", TEXT)) <= anchors
+
+
+def test_the_key_and_the_message_of_the_directory_are_those_of_the_code() -> None:
+    commons = bytes(range(32))
+    assert f"{provider_key(commons).hex()}\n{provider_cid(commons)}" in BLOCKS
+    shown = next(block for block in BLOCKS if block.startswith("0802"))
+    holder = Contact(
+        "12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA", ("/ip4/192.0.2.7/tcp/4001",)
+    )
+    told = Message(Kind.ADD_PROVIDER, provider_key(commons), (), (holder,))
+    assert encode_message(told).hex() == shown.replace("\n", "")
+    section = TEXT.partition("### 11.8 Directory")[2].partition("## 12")[0]
+    for number in (
+        kademlia_messages.MESSAGE_BYTES_MAX,
+        kademlia_messages.KEY_BYTES_MAX,
+        kademlia.KEYS_PER_PEER_MAX,
+        kademlia.HINTS_PER_NETWORK_MAX,
+        kademlia.HINTS_MAX,
+        lookup.ASKED_MAX,
+    ):
+        assert f"{number:,}" in section
+    assert kademlia.PROVIDER_SECONDS == 3 * 3_600
+    assert kademlia.REFRESH_SECONDS == 3_600
