@@ -11,6 +11,11 @@ from typing import Any
 
 import pytest
 import trio
+from libp2p import new_host
+from libp2p.kad_dht import common, kad_dht, peer_routing, provider_store, value_store
+from libp2p.peer.peerinfo import info_from_p2p_addr
+from libp2p.tools.anyio_service import background_trio_service
+from multiaddr import Multiaddr
 from tests.protocol.contacts import peer_id
 
 from p2pcommons.errors import RejectedError
@@ -20,7 +25,11 @@ from p2pcommons.node.directory import Directory
 from p2pcommons.node.state import NodeState
 from p2pcommons.protocol.addresses import without_peer
 from p2pcommons.protocol.budget import TokenBucket
-from p2pcommons.protocol.kademlia import PROVIDERS_PER_KEY_AND_NETWORK_MAX, provider_key
+from p2pcommons.protocol.kademlia import (
+    PROVIDERS_PER_KEY_AND_NETWORK_MAX,
+    provider_cid,
+    provider_key,
+)
 from p2pcommons.protocol.kademlia_messages import (
     KAD_PROTOCOL,
     MESSAGE_BYTES_MAX,
@@ -34,6 +43,13 @@ from p2pcommons.protocol.varints import write_varint
 pytestmark = [pytest.mark.trio, pytest.mark.network]
 
 KEY = provider_key(bytes(32))
+NONSENSE = {
+    "garbage": write_varint(3) + b"\xff\xff\xff",
+    "too large": write_varint(MESSAGE_BYTES_MAX + 1),
+    "no length": b"\xff" * 10,
+    "a value": write_varint(2) + b"\x08\x01",
+    "about nothing": write_varint(2) + b"\x08\x04",
+}
 OTHER = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
 
 
@@ -148,28 +164,16 @@ async def test_who_was_dialled_for_a_question_alone_is_let_go_and_a_friend_is_no
         assert set(ana.host.connected_peers()) == {ben.host.peer_id, eva.host.peer_id}
 
 
-@pytest.mark.parametrize(
-    "bytes_sent",
-    [
-        write_varint(3) + b"\xff\xff\xff",
-        write_varint(MESSAGE_BYTES_MAX + 1),
-        b"\xff" * 10,
-        write_varint(2) + b"\x08\x01",
-        write_varint(2) + b"\x08\x04",
-    ],
-    ids=["garbage", "too large", "no length", "a value", "about nothing"],
-)
-async def test_what_is_no_message_ends_the_stream_and_is_held_against_the_peer(
-    bytes_sent: bytes,
-) -> None:
+async def test_what_is_no_message_ends_the_stream_and_is_held_against_the_peer() -> None:
     async with AsyncExitStack() as stack:
         ana, eve = await member(stack, 1), await member(stack, 2)
         await eve.host.dial(ana.host.peer_id, ana.host.addresses())
-        stream = await eve.host.open_stream(ana.host.peer_id, KAD_PROTOCOL)
-        await stream.write(bytes_sent)
-        with trio.fail_after(5):
-            assert await stream.read_frame(100) is None
-        assert [peer_id for peer_id, _ in ana.blamed] == [eve.host.peer_id]
+        for number, nonsense in enumerate(NONSENSE.values(), start=1):
+            stream = await eve.host.open_stream(ana.host.peer_id, KAD_PROTOCOL)
+            await stream.write(nonsense)
+            with trio.fail_after(5):
+                assert await stream.read_frame(100) is None
+            assert [peer_id for peer_id, _ in ana.blamed] == [eve.host.peer_id] * number
         ben = await member(stack, 3)
         assert (await ben.directory.ask(ana.contact, Kind.PING, b"")).kind is Kind.PING
 
@@ -299,3 +303,27 @@ async def test_what_is_held_is_said_to_whoever_asks_for_it_and_nothing_else_is()
         assert len(answer.providers) == named
     with pytest.raises(RejectedError):
         answering.directory.reply(OTHER, Message(Kind.GET_PROVIDERS))
+
+
+async def test_another_libp2p_program_finds_a_holder_by_the_cid(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (common, kad_dht, peer_routing, provider_store, value_store):
+        monkeypatch.setattr(module, "PROTOCOL_ID", KAD_PROTOCOL)
+    async with AsyncExitStack() as stack:
+        ana, ben = await member(stack, 1), await member(stack, 2)
+        await ben.directory.ask(ana.contact, Kind.FIND_NODE, ben.directory.own_key)
+        await say(ben)
+        theirs = new_host()
+        async with theirs.run([Multiaddr("/ip4/127.0.0.1/tcp/0")]):
+            dht = kad_dht.KadDHT(theirs, kad_dht.DHTMode.CLIENT)
+            async with background_trio_service(dht):
+                known = info_from_p2p_addr(Multiaddr(ana.host.addresses()[0]))
+                await theirs.connect(known)
+                assert await dht.add_peer(known.peer_id)
+                with trio.fail_after(20):
+                    found = await dht.find_providers(provider_cid(bytes(32)))
+            await theirs.close()
+        named = {(str(each.peer_id), tuple(str(where) for where in each.addrs)) for each in found}
+        assert named == {(ben.host.peer_id, ben.contact.addresses)}
+        assert not ana.blamed

@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from libp2p.kad_dht.kad_dht import _encode_key
 
+from p2pcommons.protocol import kademlia
 from p2pcommons.protocol.kademlia import (
     BUCKET_PEERS_MAX,
     BUCKET_PEERS_PER_NETWORK_MAX,
     FAILURES_MAX,
-    HINTS_MAX,
     KEYS_PER_PEER_MAX,
     PROVIDER_SECONDS,
     PROVIDERS_PER_KEY_AND_NETWORK_MAX,
@@ -178,19 +179,20 @@ def test_one_peer_gives_a_bounded_number_of_hints() -> None:
     assert sum(taken) == len(hints) == KEYS_PER_PEER_MAX
 
 
-def test_a_full_store_keeps_what_is_nearest_to_this_node() -> None:
+def test_a_full_store_keeps_what_is_nearest_to_this_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kademlia, "HINTS_MAX", 500)
     hints = ProviderStore(OWN)
-    for number in range(HINTS_MAX):
+    for number in range(500):
         hints.add(key(number), contact(number // 200), 0)
-    assert len(hints) == HINTS_MAX
+    assert len(hints) == 500
     own = place_of_peer(OWN)
-    distances = [place_of(key(number)) ^ own for number in range(HINTS_MAX)]
-    others = range(HINTS_MAX, 20 * HINTS_MAX)
+    distances = [place_of(key(number)) ^ own for number in range(500)]
+    others = range(500, 50_000)
     farther = next(each for each in others if place_of(key(each)) ^ own > max(distances))
     nearer = next(each for each in others if place_of(key(each)) ^ own < min(distances))
     assert not hints.add(key(farther), contact(9_999), 1)
     assert hints.add(key(nearer), contact(9_999), 1)
-    assert len(hints) == HINTS_MAX
+    assert len(hints) == 500
 
 
 @given(
