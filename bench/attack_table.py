@@ -191,10 +191,10 @@ def against(flavour: str, rows: Sequence[Row], seconds: float) -> list[str]:
 
 
 def meet(flavour: str, victim: Home, friend: Home) -> str:
+    if flavour == LIMITED:
+        victim.configure({"network": {"kilobytes_per_second": 50}})
     for home, name in ((victim, "victim"), (friend, "friend")):
         home.run("init", "--name", name)
-    if flavour == LIMITED:
-        victim.configure({"": {"name": "victim"}, "network": {"kilobytes_per_second": 50}})
     commons = new_commons(victim, "Table")
     # What a limited node may send in half a minute.
     fill(victim, commons, ENTRIES if flavour != LIMITED else 50, 50)

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 KEEPING_META: Final = "keeping."
 """Key in `meta`, with the hex id of a commons: that this machine keeps it, as JSON."""
 
-PLEDGES_READ_MAX: Final = 20_000
-"""Statements of one commons that are read, the newest: half a second, whatever strangers write."""
+PLEDGES_READ_MAX: Final = 5_000
+"""Statements of one commons that are read, the newest: a tenth of a second, whatever strangers
+write."""
 
 _PLEDGES = (
     "c.target = :commons AND c.kind = 'pledge' AND m.id = :commons AND m.unsupported ISNULL "
@@ -112,7 +113,7 @@ class PledgesPart(StorePart):
         with self._database.reading(), self._database.connected() as connection:
             row = connection.execute("SELECT rowid FROM author WHERE key = ?", (author,)).fetchone()
             members = [] if row is None else _statements(connection, commons, row[0])
-            view = _fold(connection, members)
+            view = _fold(_bodies(connection, members), members)
         heads = statement_heads([member.held for member in members])
         said = None if view is None else view.body
         return said, tuple(item.id for item in heads[:PARENTS_MAX])
@@ -184,9 +185,9 @@ class PledgesPart(StorePart):
         with self._database.reading(), self._database.connected() as connection:
             # Whatever number of strangers pledge, one's own is among these.
             return any(
-                view is not None and view.body is not None and view.body.keep
+                view.body is not None and view.body.keep
                 for author in own_numbers(connection)
-                for view in [_fold(connection, _statements(connection, commons, author))]
+                for view in _by_person(connection, _statements(connection, commons, author))
             )
 
 
@@ -219,11 +220,12 @@ def _ask_again(connection: sqlite3.Connection, number: int) -> None:
     )
 
 
-def _by_person(connection: sqlite3.Connection, members: Iterable[Member]) -> list[PledgeView]:
+def _by_person(connection: sqlite3.Connection, members: Sequence[Member]) -> list[PledgeView]:
     slots: defaultdict[int, list[Member]] = defaultdict(list)
     for member in members:
         slots[member.author].append(member)
-    folded = (_fold(connection, slot) for slot in slots.values())
+    bodies = _bodies(connection, members)
+    folded = (_fold(bodies, slot) for slot in slots.values())
     return [view for view in folded if view is not None]
 
 
@@ -241,9 +243,13 @@ def _statements(
     return with_parents(connection, members)
 
 
-def _fold(connection: sqlite3.Connection, members: Sequence[Member]) -> PledgeView | None:
+def _bodies(connection: sqlite3.Connection, members: Iterable[Member]) -> Bodies:
     bodies = Bodies(connection)
     bodies.load((member.rowid, PLEDGE) for member in members)
+    return bodies
+
+
+def _fold(bodies: Bodies, members: Sequence[Member]) -> PledgeView | None:
     return fold_pledge(
         [member.held for member in members],
         {member.held.id for member in members if member.withdrawn},
