@@ -177,7 +177,7 @@ def first_entry(ana: Terminal, shots: list[tuple[str, str]]) -> None:
     ana.keys("Escape", "i")
     shots.append(("Invite somebody", ana.shows("Scan it")))
     ana.keys("Escape", "2")
-    shots.append(("The network while nobody is there yet", ana.shows("THIS NODE")))
+    shots.append(("The network while nobody is there yet", ana.shows("known as")))
 
 
 def made_invite(home: Path) -> str:
@@ -210,7 +210,9 @@ def first_arrival(rui: Terminal, invite: str, shots: list[tuple[str, str]]) -> N
     shots.append(("The first entry that arrives", rui.shows("equal")))
     rui.keys("2")
     shots.append(("The network when both hold the same", rui.shows("equal")))
-    rui.keys("1", "?")
+    rui.keys("Enter")
+    shots.append(("Everything about a peer", rui.shows("Copy address")))
+    rui.keys("Escape", "1", "?")
     shots.append(("Help, for the screen one is on", rui.shows("Help: Browse")))
     rui.keys("Escape")
 

@@ -119,7 +119,8 @@ def offer_rows(status: NodeStatus, overview: Overview) -> list[tuple[Offer, str]
             offers.setdefault(offer.commons, offer)
             if peer_id not in who.setdefault(offer.commons, []):
                 who[offer.commons].append(peer_id)
-    return [(offer, _offered_by(who[commons])) for commons, offer in offers.items()]
+    names = dict(overview.peer_names)
+    return [(offer, _offered_by(who[commons], names)) for commons, offer in offers.items()]
 
 
 def offer_title(offer: Offer) -> str:
@@ -235,8 +236,8 @@ def _pairs(known: CommonsStatus | None, connected: set[str], now: int) -> list[t
     return [*lines, (f"and {more} more that differ", "plain")] if more > 0 else lines
 
 
-def _offered_by(peers: Sequence[str]) -> str:
-    named = [words_of(peer) for peer in peers[:OFFERERS_NAMED_MAX]]
+def _offered_by(peers: Sequence[str], names: Mapping[str, str]) -> str:
+    named = [names.get(peer) or words_of(peer) for peer in peers[:OFFERERS_NAMED_MAX]]
     return f"from {wording.listed(named, max(0, len(peers) - OFFERERS_NAMED_MAX))}"
 
 

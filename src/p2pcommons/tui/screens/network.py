@@ -210,7 +210,9 @@ class Network(Page):
         advice = network_words.advice_lines(status, news.mode, now, news.overview)
         self._say("advice", [(line, "") for line in advice])
         self._show_nearby()
-        possible = (status.paused is not None, bool(self._choices), bool(news.overview.commons))
+        possible = tuple(
+            map(bool, (status.paused, self._choices, status.peers, news.overview.commons))
+        )
         if possible != self._said.get("possible"):
             self._said["possible"] = possible
             self.refresh_bindings()

@@ -69,6 +69,10 @@ class PeerList(ChoiceList):
         self.set_choices([Choice(row.key, row.name) for row in rows])
         self.refresh()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Nobody can be chosen where nobody is."""
+        return bool(self._rows) if action == "choose" else True
+
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
         """The heading, and two lines for each peer."""
         return 1 + LINES_EACH * max(1, len(self._rows))
