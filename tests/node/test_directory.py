@@ -136,7 +136,8 @@ async def test_a_living_holder_is_found_when_7_of_20_nodes_have_died() -> None:
         newcomer = (await Mortal.born(nursery, 21)).member
         await join(newcomer, members[10])
         named: list[Contact] = []
-        lookup = await newcomer.directory.walk(Kind.GET_PROVIDERS, KEY, on_named=named.append)
+        lookup = newcomer.directory.begin(KEY)
+        await newcomer.directory.pursue(lookup, Kind.GET_PROVIDERS, KEY, named.append)
         assert sorted(each.peer_id for each in named) == sorted(
             [members[3].host.peer_id, members[10].host.peer_id]
         )

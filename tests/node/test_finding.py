@@ -12,7 +12,13 @@ from tests.node.nodes import Node, equal, running, until
 from p2pcommons.config import Config, Mode
 from p2pcommons.model.ids import ZERO_ID
 from p2pcommons.model.kinds import CIRCLE, CommonsBody
-from p2pcommons.node.finding import CONTACTS_META, GREETING_SECONDS
+from p2pcommons.node.finding import (
+    CONTACTS_META,
+    GRACE_SECONDS,
+    GREETING_SECONDS,
+    PAUSE_SECONDS,
+    Finding,
+)
 from p2pcommons.paths import find_paths
 from p2pcommons.protocol.kademlia import provider_key
 
@@ -109,3 +115,28 @@ async def test_a_wrong_entry_among_the_peers_to_begin_with_stops_nothing(tmp_pat
             await ben.runtime._network._host.disconnect(ana.status["peer_id"])
             await until(lambda: ben.runtime._context.state.connected() == [])
             await until(lambda: ben.runtime._context.state.connected() != [])
+
+
+def planned(searches: Finding, now: float, *, lacking: bool) -> float:
+    """When the only commons is searched for next, of a node that has a holder or lacks one."""
+    searches._lacking = lambda: {GARDEN} if lacking else set()
+    searches._plan(now)
+    return searches._searches[GARDEN].due
+
+
+GARDEN = bytes(32)
+
+
+async def test_a_holder_that_comes_and_goes_causes_no_more_searches_than_none(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path / "ana", mode=Mode.OPEN) as ana:
+        ana.runtime._context.joined = (GARDEN,)
+        searches = Finding(ana.runtime._context, ana.runtime._network._host, lambda *_: None)
+        assert planned(searches, 100, lacking=True) == 100 + GRACE_SECONDS
+        searches._searches[GARDEN].began = 102
+        for now in range(103, 160, 10):
+            assert planned(searches, now, lacking=False) == float("inf")
+            assert planned(searches, now + 1, lacking=True) == 102 + PAUSE_SECONDS
+        searches._bring_forward()
+        assert searches._searches[GARDEN].due <= 102 + PAUSE_SECONDS

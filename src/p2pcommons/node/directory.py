@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from p2pcommons.errors import NetworkError, RejectedError, RejectReason
-from p2pcommons.protocol.addresses import fitting, without_peer
+from p2pcommons.protocol.addresses import fitting, is_dialled, without_peer
 from p2pcommons.protocol.budget import TokenBucket
 from p2pcommons.protocol.kademlia import (
     BUCKET_PEERS_MAX,
@@ -162,7 +162,8 @@ class Directory:
 
     def _own(self, where: Sequence[str]) -> Contact:
         """Return this node's own addresses as far as they mean something to another."""
-        known = [without_peer(each, self._host.peer_id) for each in self._host.addresses()]
+        bare = (without_peer(each, self._host.peer_id) for each in self._host.addresses())
+        known = [each for each in bare if is_dialled(each)]
         return Contact(self._host.peer_id, fitting(known, where)[:ADDRESSES_MAX])
 
     def _heard(self, contact: Contact) -> None:
@@ -203,7 +204,8 @@ class Directory:
             raise
         await stream.close()
         dialled = self._host.dialled_addresses(contact.peer_id)
-        bare = tuple(without_peer(each, contact.peer_id) for each in dialled)
+        bare = [without_peer(each, contact.peer_id) for each in dialled]
+        bare = tuple(each for each in bare if is_dialled(each))
         self._heard(Contact(contact.peer_id, bare or contact.addresses))
         return Message(
             answer.kind,
@@ -240,38 +242,47 @@ class Directory:
         peer_id = contact.peer_id
         if self._host.gate.blocked_until(peer_id) > trio.current_time() or not contact.addresses:
             raise NetworkError("not dialled")
+        # Noted first: a search that is cut short leaves nobody connected either.
+        self.visited.add(peer_id)
         connected = False
         with trio.move_on_after(DIAL_SECONDS):
             report = await self._host.dial(peer_id, contact.addresses[:ADDRESSES_MAX])
             connected = report.connected
         if not connected:
             raise NetworkError("not reached")
-        self.visited.add(peer_id)
 
     # --- searching -----------------------------------------------------------------------------
 
-    async def walk(
-        self,
-        kind: Kind,
-        key: bytes,
-        *,
-        asked_max: int = ASKED_MAX,
-        on_named: Callable[[Contact], None] | None = None,
-    ) -> Lookup:
-        """Search for a key; `on_named` is told of each holder as soon as somebody names it."""
+    async def walk(self, kind: Kind, key: bytes, *, asked_max: int = ASKED_MAX) -> Lookup:
+        """Search for a key to the end."""
+        lookup = self.begin(key, asked_max)
+        await self.pursue(lookup, kind, key)
+        return lookup
+
+    def begin(self, key: bytes, asked_max: int = ASKED_MAX) -> Lookup:
+        """Return a search for a key, with those to be asked first."""
         place = place_of(key)
         near = self.table.closest(place)
         connected = [each for each in self._host.connected_peers() if each not in self._silent]
         self._context.chance.shuffle(connected)
         known = {each.peer_id for each in near}
         seeds = [*near, *(Contact(each) for each in connected if each not in known)]
-        lookup = Lookup(
+        return Lookup(
             place,
             self._host.peer_id,
             seeds if len(near) >= BUCKET_PEERS_MAX else [*seeds, *self.remembered],
             first=connected[:CONNECTED_ASKED_MAX],
             asked_max=asked_max,
         )
+
+    async def pursue(
+        self,
+        lookup: Lookup,
+        kind: Kind,
+        key: bytes,
+        on_named: Callable[[Contact], None] | None = None,
+    ) -> None:
+        """Search; `on_named` is told of each holder as soon as somebody names it."""
         async with self._walks:
             with trio.move_on_after(WALK_SECONDS):
                 await self._ask_all(lookup, kind, key, on_named)
@@ -280,7 +291,6 @@ class Directory:
             for peer_id in lookup.failures:
                 self.table.failed(peer_id)
         self._context.state.finding.dht_peers = len(self.table)
-        return lookup
 
     async def _ask_all(
         self,

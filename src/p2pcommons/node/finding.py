@@ -133,27 +133,24 @@ class Finding:
         few = len(self.directory.table) < BUCKET_PEERS_MAX
         if few and now - self._joined_at >= JOIN_SECONDS:
             self._joined_at = now
-            await self._walk(Kind.FIND_NODE, self.directory.own_key, asked_max=BUCKET_PEERS_MAX)
+            await self._walk(self.directory.own_key, BUCKET_PEERS_MAX)
             await self._keep_contacts()
 
-    async def _walk(
-        self,
-        kind: Kind,
-        key: bytes,
-        *,
-        asked_max: int,
-        on_named: Callable[[Contact], None] | None = None,
-    ) -> Lookup:
+    async def _walk(self, key: bytes, asked_max: int) -> Lookup:
         try:
-            return await self.directory.walk(kind, key, asked_max=asked_max, on_named=on_named)
+            return await self.directory.walk(Kind.FIND_NODE, key, asked_max=asked_max)
         finally:
-            if self._tasks is not None:
-                self._tasks.start_soon(self.directory.let_go)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._tasks is not None:
+            self._tasks.start_soon(self.directory.let_go)
 
     def _bring_forward(self) -> None:
         soon = trio.current_time()
         for search in self._searches.values():
-            search.due = min(search.due, max(soon, search.began + AGAIN_SECONDS))
+            if search.due < _NEVER:
+                search.due = min(search.due, max(soon, search.began + AGAIN_SECONDS))
         self._wake.set()
 
     # --- what is held --------------------------------------------------------------------------
@@ -179,7 +176,7 @@ class Finding:
                 await self._say_wake.wait()
 
     async def _say(self, key: bytes) -> None:
-        lookup = await self._walk(Kind.FIND_NODE, key, asked_max=BUCKET_PEERS_MAX * 2)
+        lookup = await self._walk(key, ASKED_MAX)
         for contact in lookup.closest():
             try:
                 await self.directory.tell(contact, [key])
@@ -208,7 +205,7 @@ class Finding:
         self.directory.hints.forget_old(trio.current_time())
         anywhere = self._context.chance.randbytes(32)
         for key in (self.directory.own_key, anywhere):
-            await self._walk(Kind.FIND_NODE, key, asked_max=TOUR_ASKED_MAX)
+            await self._walk(key, TOUR_ASKED_MAX)
         await self._keep_contacts()
 
     async def _keep_contacts(self) -> None:
@@ -232,16 +229,28 @@ class Finding:
         while True:
             self._wake = trio.Event()
             now = trio.current_time()
-            lacking = self._lacking()
-            self._searches = {
-                each: self._searches.get(each) or Search(now + GRACE_SECONDS) for each in lacking
-            }
+            self._plan(now)
             for commons, search in tuple(self._searches.items()):
                 if search.due <= now and commons in self._lacking():
                     await self._search(commons, search)
             due = min((each.due for each in self._searches.values()), default=_NEVER)
             with trio.move_on_at(due):
                 await self._wake.wait()
+
+    def _plan(self, now: float) -> None:
+        """Let each commons that lacks a holder have a search to come, and the others none.
+
+        A holder that comes and goes all the time causes no more searches than none at all.
+        """
+        lacking = self._lacking()
+        self._searches = {
+            each: self._searches.get(each) or Search(_NEVER) for each in self._context.joined
+        }
+        for commons, search in self._searches.items():
+            if commons not in lacking:
+                search.due, search.times = _NEVER, 0
+            elif search.due == _NEVER:
+                search.due = max(now + GRACE_SECONDS, search.began + PAUSE_SECONDS)
 
     def _lacking(self) -> set[bytes]:
         """Return the commons of which nobody who is connected is known to hold anything."""
@@ -258,7 +267,8 @@ class Finding:
         dials = HolderDials(self._context, self._host, commons)
         answered = await self._walk_and_dial(commons, dials)
         search.due = trio.current_time() + pause * chance
-        if not answered and not dials.met:
+        if not answered:
+            search.began = -_NEVER  # the first to be asked is asked at once
             state.words = "nobody to ask who else holds it"
             return
         search.times += 1
@@ -272,7 +282,8 @@ class Finding:
 
     async def _walk_and_dial(self, commons: bytes, dials: HolderDials) -> int:
         """Search, and dial who is named, until a holder is met; returns how many answered."""
-        answered = 0
+        key = provider_key(commons)
+        lookup = self.directory.begin(key)
         async with trio.open_nursery() as search:
 
             async def stop_when_met() -> None:
@@ -287,9 +298,7 @@ class Finding:
                         self.directory.about_to_visit(contact.peer_id)
                         nursery.start_soon(dials.dial, contact)
 
-                key = provider_key(commons)
-                kind = Kind.GET_PROVIDERS
-                lookup = await self._walk(kind, key, asked_max=ASKED_MAX, on_named=named)
-                answered = lookup.answered
+                await self.directory.pursue(lookup, Kind.GET_PROVIDERS, key, named)
             search.cancel_scope.cancel()
-        return answered
+        self._let_go()
+        return lookup.answered

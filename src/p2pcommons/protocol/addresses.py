@@ -84,6 +84,15 @@ def check_address(address: str) -> None:
     _check_direct(direct)
 
 
+def is_dialled(address: str) -> bool:
+    """Tell whether `address` is one this program can dial."""
+    try:
+        check_address(address)
+    except UserError:
+        return False
+    return True
+
+
 def is_circuit(address: str) -> bool:
     """Tell whether an address leads through a relay."""
     return f"{CIRCUIT}/" in f"{address}/"
