@@ -10,7 +10,8 @@ one node is stopped and started again, by turns with SIGTERM and SIGKILL, and ev
 stranger with a new key connects to some node and leaves again. Resident memory, open handles,
 threads and processor time of every node are read each ten seconds from /proc.
 
-Afterwards `--connects` strangers come and go as fast as they can, and a minute of rest is watched.
+Afterwards `--connects` strangers come to one node and go, eight at a time, in two halves; what the
+second half leaves behind would be a leak.
 Nodes started alone, with a store of half and of all that the run will write, tell what a stored
 contribution costs in memory; growth beyond that is the remainder in the table, fitted over the
 second half with the error of the fit. `OUT` gets samples.csv and result.json. Ends with 1 when
@@ -55,7 +56,8 @@ RESTARTS = 6
 DOWN_SECONDS = 15.0
 STRANGER_SECONDS = 4.0
 """Between two strangers in the run; each comes with a key of its own."""
-STAY_SECONDS = 0.1
+STAY_SECONDS = 0.3
+STRANGERS_AT_ONCE = 8
 STOP_SECONDS_MAX = 10.0
 """A node that is asked to stop under load and needs longer does not stop within seconds."""
 REST_SECONDS = 60.0
@@ -224,27 +226,31 @@ class Soak:
             return EQUAL_SECONDS, 0, ""
 
     def _crowd(self, nodes: Sequence[Home], commons: str) -> None:
-        """Let many strangers come to the first node and go, and see what they leave behind."""
+        """Let many strangers come to the first node and go, twice; see what they leave behind.
+
+        What the first half leaves may be room for so many; what the second adds is a leak.
+        """
         time.sleep(SETTLE_SECONDS)
         before = figures(nodes[0])
-        began = time.monotonic()
-        strangers = strangers_at([address_of(nodes[0])], self._chosen.connects, 0.0)
-        out, _ = strangers.communicate()
-        seconds = time.monotonic() - began
-        self._watch(nodes, commons, time.monotonic() + REST_SECONDS)
-        after = figures(nodes[0])
-        if before is None or after is None:
-            self._faults.append("the node that strangers came to is gone")
-            return
-        say(
-            f"{out.decode().strip()} in {seconds:.0f} s; a minute later: "
-            f"{before.rss_mib:.1f} to {after.rss_mib:.1f} MiB, {before.handles} to "
-            f"{after.handles} handles, {before.threads} to {after.threads} threads"
-        )
-        if after.handles > before.handles + HANDLES_SLACK:
-            self._faults.append("strangers left handles behind")
-        if after.threads > before.threads + THREADS_SLACK:
-            self._faults.append("strangers left threads behind")
+        for half in ("first", "second"):
+            began = time.monotonic()
+            strangers = strangers_at([address_of(nodes[0])], self._chosen.connects // 2, 0.0)
+            out, _ = strangers.communicate()
+            seconds = time.monotonic() - began
+            self._watch(nodes, commons, time.monotonic() + REST_SECONDS / 2)
+            after = figures(nodes[0])
+            if before is None or after is None:
+                self._faults.append("the node that strangers came to is gone")
+                return
+            say(
+                f"{half} half, {out.decode().strip()} in {seconds:.0f} s; half a minute later "
+                f"{before.rss_mib:.1f} -> {after.rss_mib:.1f} MiB, {before.handles} -> "
+                f"{after.handles} handles, {before.threads} -> {after.threads} threads"
+            )
+            for name, slack in (("handles", HANDLES_SLACK), ("threads", THREADS_SLACK)):
+                if getattr(after, name) > getattr(before, name) + slack:
+                    self._faults.append(f"strangers left {name} behind")
+            before = after
 
     def _stop_all(self, nodes: Sequence[Home]) -> None:
         for home in nodes:
@@ -399,15 +405,22 @@ def strangers_at(addresses: Sequence[str], count: int, pause: float) -> subproce
 async def come_and_go(count: int, pause: float, addresses: Sequence[str]) -> None:
     """Connect, let the node see a peer, disconnect; each time with a new key."""
     chance = random.Random(count)
-    met = 0
-    for number in range(count):
-        address = addresses[number % len(addresses)]
-        async with open_host(chance.randbytes(32), []) as host:
-            report = await host.dial(peer_of(address), [address])
-            met += report.connected
-            await trio.sleep(STAY_SECONDS)
-        await trio.sleep(pause)
-    print(f"{met} of {count} strangers came and went")
+    numbers = iter(range(count))
+    met: list[bool] = []
+
+    async def one_after_another() -> None:
+        for number in numbers:
+            address = addresses[number % len(addresses)]
+            async with open_host(chance.randbytes(32), []) as host:
+                report = await host.dial(peer_of(address), [address])
+                met.append(report.connected)
+                await trio.sleep(STAY_SECONDS)
+            await trio.sleep(pause)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(1 if pause else STRANGERS_AT_ONCE):
+            nursery.start_soon(one_after_another)
+    print(f"{sum(met)} of {count} strangers came and went")
 
 
 def draw(samples: Sequence[Sample], nodes: int, path: Path) -> None:
