@@ -85,6 +85,24 @@ async def test_files_are_kept_up_to_the_size_given_and_those_of_known_people_fir
         assert (kept.files, kept.files_here, kept.files_bytes) == (2, 2, 5_900)
 
 
+async def test_a_flood_of_files_by_strangers_is_not_thought_of_before_those_of_known_people(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "FILES_MAX", 10)
+    async with running(tmp_path / "ana") as ana, running(tmp_path / "ben") as ben:
+        garden = ana.replica.create_commons("Garden").id
+        entry = ana.replica.add_entry(garden, title="Plans").id
+        with ana.replica.batch():
+            for number in range(30):
+                of_eve = AttachBody("junk", 5, bytes([number]) * 32, bytes(32))
+                ana.replica.contribute(of_eve, commons=garden, target=entry, identity=EVE)
+        of_ana = attached(ana, garden, entry, tmp_path, 2_900, by_eve=False)
+        ben.replica.join(ana.invite(garden))
+        await until(lambda: equal(garden, ana, ben))
+        ben.replica.pledge(garden, keep=True, files=10_000)
+        await until(lambda: ben.replica.blobs.holds(of_ana))
+
+
 async def test_a_file_that_nobody_has_gives_its_place_to_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,11 @@ FETCHES_MAX = 4
 PATIENCE_SECONDS = 60.0
 """A fetch that brings nothing for so long gives its place to another file."""
 TRY_AGAIN_SECONDS = 600.0
+PLAN_SECONDS = 30.0
+"""Between two looks at which files are here, while nothing changes: each asks the disk."""
+FILES_MAX = 10_000
+"""Files of one commons that are thought of, those of known people before strangers': a look at
+them takes a tenth of a second, however many are attached."""
 
 
 @dataclass(slots=True)
@@ -42,6 +47,10 @@ class _Files:
     rows: dict[bytes, AttachmentRow] = field(default_factory=dict[bytes, "AttachmentRow"])
     up_to: int = 0
     known: set[bytes] = field(default_factory=set[bytes])
+
+    def place(self, row: AttachmentRow) -> tuple[bool, int, bytes]:
+        """Those of known people first, the oldest first."""
+        return row.author not in self.known, row.claimed_at, row.id
 
 
 @dataclass(slots=True)
@@ -71,6 +80,7 @@ class Keeper:
         self._not_before: dict[bytes, float] = {}
         self._seen = -1
         self._all_again_at = 0.0
+        self._plan_at = 0.0
 
     async def run(self) -> None:
         """Look every few seconds until cancelled; a store that fails is told, and tried again."""
@@ -104,8 +114,10 @@ class Keeper:
                 )
             if keeping.files:
                 await self._read_files(commons, all_again=again, changed=changed)
-        self._end_fruitless()
-        await self._fetch_more()
+        ended = self._end_fruitless()
+        if (changed or ended or again or trio.current_time() >= self._plan_at) and self._files:
+            self._plan_at = trio.current_time() + PLAN_SECONDS
+            await self._fetch_more()
 
     async def _read_files(self, commons: bytes, *, all_again: bool, changed: bool) -> None:
         files = self._files.get(commons)
@@ -117,15 +129,17 @@ class Keeper:
         rows, files.up_to = await self._context.storage.read(
             lambda store: store.attachments_after(commons, after)
         )
+        if not rows:
+            return
         files.rows.update((row.id, row) for row in rows)
-        if rows:
-            files.known = await self._context.storage.read(
-                lambda store: store.known_authors(commons)
-            )
+        files.known = await self._context.storage.read(lambda store: store.known_authors(commons))
+        if len(files.rows) > FILES_MAX:
+            first = sorted(files.rows.values(), key=files.place)[:FILES_MAX]
+            files.rows = {row.id: row for row in first}
 
-    def _end_fruitless(self) -> None:
-        """Forget what has come or failed, and end what brings nothing."""
-        now = trio.current_time()
+    def _end_fruitless(self) -> bool:
+        """Forget what has come or failed, and end what brings nothing; tell whether any was."""
+        now, before = trio.current_time(), len(self._going)
         for identifier, going in list(self._going.items()):
             if going.fetch.bytes_held > going.had:
                 going.had, going.since = going.fetch.bytes_held, now
@@ -137,6 +151,7 @@ class Keeper:
                 del self._going[identifier]
                 self._not_before[identifier] = now + TRY_AGAIN_SECONDS
                 self._attachments.cancel(identifier)
+        return len(self._going) < before
 
     async def _fetch_more(self) -> None:
         for commons, keeping in self._context.kept.items():
@@ -167,9 +182,7 @@ class Keeper:
             elif self._not_before.get(row.id, 0.0) <= now:
                 wanted.setdefault(row.file.sha256, row)
         fitting: list[AttachmentRow] = []
-        for row in sorted(
-            wanted.values(), key=lambda row: (row.author not in files.known, row.claimed_at, row.id)
-        ):
+        for row in sorted(wanted.values(), key=files.place):
             if row.file.size <= room:
                 room -= row.file.size
                 fitting.append(row)
