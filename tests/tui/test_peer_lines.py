@@ -9,6 +9,7 @@ from p2pcommons.tui import look, network_words
 from p2pcommons.tui.node_status import (
     Attempt,
     CommonsStatus,
+    Finding,
     LanPeer,
     NodeStatus,
     Offer,
@@ -101,7 +102,7 @@ def test_the_card_of_a_peer_says_everything_that_is_known() -> None:
     assert " ".join(key_words(RUI)) in said
     assert "direct, round trip 3 ms" in said
     assert "1.5 kB in, 0 B out since the node started" in said
-    assert "last fault: oversized frame" in said
+    assert "let go the last time: oversized frame" in said
     assert "Garden: differed just now, 12 there, 9 here" in said
     assert "offers Readings" in said
     assert "at /ip4/192.0.2.1/tcp/1" in said
@@ -132,10 +133,17 @@ def test_words_about_reach_relay_limits_and_pause() -> None:
     relayed = Reachability("relayed", "behind NAT, relayed by …abc123")
     behind = NodeStatus(running=True, reachability=relayed)
     assert reach_shown(behind) == ("behind NAT, relayed by …abc123", "relayed")
+    alone = NodeStatus(
+        running=True, reachability=Reachability("relayed", "behind NAT, no relay yet")
+    )
+    assert reach_shown(alone) == ("behind NAT, no relay yet", "behind NAT")
     assert reach_shown(NodeStatus(running=True)) == ()
     relaying = NodeStatus(running=True, relay=RelayStatus(True, 2, 1, 3_100_000, 4))
     told_relay = "relays for 2 peers, 1 circuit now, 3.1 MB carried, 4 refused"
     assert network_words.relay_words(relaying) == told_relay
+    searching = NodeStatus(running=True, finding=Finding(23, 3, 1, NOW, "2 were asked"))
+    told_finding = "looks through 23 nodes: 3 looked up, 1 found; 2 were asked"
+    assert network_words.finding_words(searching) == told_finding
     traffic = Traffic(0, 0, 12_000_000, 3_000_000, 200_000, 500_000_000)
     limited = "today 12 MB in, 3.0 MB out; at most 500 MB a day and 200 kB/s"
     assert network_words.traffic_words(traffic) == limited

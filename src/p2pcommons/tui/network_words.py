@@ -90,7 +90,8 @@ def finding_words(status: NodeStatus) -> str:
     if finding is None or not (finding.dht_peers or finding.looked_up):
         return ""
     others = wording.count(finding.dht_peers, "node")
-    return f"looks through {others}: {finding.looked_up:,} looked up, {finding.found:,} found"
+    said = f"looks through {others}: {finding.looked_up:,} looked up, {finding.found:,} found"
+    return f"{said}; {finding.words}" if finding.words else said
 
 
 def traffic_words(traffic: Traffic | None) -> str:

@@ -157,6 +157,8 @@ class Finding:
     looked_up: int = 0
     found: int = 0
     last: int = 0
+    words: str = ""
+    """What the last search came to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +277,7 @@ def _finding(told: Mapping[str, object]) -> Finding:
         looked_up=_number(told, "looked_up"),
         found=_number(told, "found"),
         last=_number(told, "last"),
+        words=_text(told, "words"),
     )
 
 

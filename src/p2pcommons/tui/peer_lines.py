@@ -221,7 +221,7 @@ def _figures(peer: PeerStatus, now: int) -> list[str]:
     if peer.last_success and not peer.connected:
         lines.append(f"last connected {wording.ago(peer.last_success, now)}")
     if peer.reason:
-        lines.append(f"last fault: {peer.reason}")
+        lines.append(f"let go the last time: {peer.reason}")
     if peer.clock_ahead:
         lines.append(f"its clock differs from yours by {peer.clock_ahead} s")
     return lines

@@ -75,9 +75,9 @@ def reach_shown(status: NodeStatus) -> tuple[str, ...]:
         return ()
     if reach.state in {"reachable", "lan"}:
         return (reach.words,)
-    if reach.state == "relayed":
-        return (reach.words, "relayed")
-    return (reach.words, "behind NAT") if reach.words.startswith("behind NAT") else ()
+    if reach.state != "relayed":
+        return ()
+    return (reach.words, "relayed" if "relayed by" in reach.words else "behind NAT")
 
 
 def pair_words(pair: PairStatus, now: int) -> str:
