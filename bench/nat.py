@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -99,6 +100,8 @@ def main() -> int:
     parser.add_argument("--only", default="", help="scenarios with these words in their name")
     parser.add_argument("--mebibytes", type=int, default=16)
     chosen = parser.parse_args()
+    # Who ends this with a signal gets the namespaces and the nodes removed as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     missing = why_not()
     if missing:
         print(f"SKIPPED, NOTHING MEASURED: {missing}")
