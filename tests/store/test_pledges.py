@@ -86,6 +86,15 @@ def test_a_pledge_ends_with_its_last_day(garden):
     assert not kept(garden, LATER + 1)
 
 
+def test_a_commons_that_was_left_is_not_kept_until_it_is_joined_again(garden):
+    pledged(garden)
+    garden.keep_commons(GARDEN.id, files=0, until=None)
+    garden.leave_commons(GARDEN.id, now=LATER)
+    assert not kept(garden)
+    garden.join_commons(GARDEN.id, now=LATER)
+    assert kept(garden)
+
+
 def test_a_deleted_commons_is_kept_no_longer(garden):
     pledged(garden)
     garden.keep_commons(GARDEN.id, files=0, until=None)

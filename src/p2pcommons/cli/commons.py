@@ -156,13 +156,17 @@ def leave(invocation: Invocation, ref: str, delete: bool) -> Reply:
         row = replica.resolve_commons(ref, left=delete)
         if delete:
             _check_loss(invocation, replica, row)
+        pledged = any(each.is_own for each in replica.pledges(row.id))
         replica.leave_commons(row.id, delete=delete)
     said = "deleted from this machine" if delete else "left; join again to bring it back"
     return Reply(
         {"id": row.id.hex(), "title": title_of(row), "deleted": delete},
         [short(row.id)],
-        (f"{title_of(row)}: {said}",),
+        (f"{title_of(row)}: {said}", *((_STILL_PLEDGED,) if pledged else ())),
     )
+
+
+_STILL_PLEDGED = "others still see your pledge there: it is best taken back before leaving"
 
 
 def _kept_by(made: tuple[Pledge, ...]) -> str:

@@ -39,6 +39,7 @@ _PLEDGES = (
     "c.target = :commons AND c.kind = 'pledge' AND m.id = :commons AND m.unsupported ISNULL "
     "AND EXISTS (SELECT 1 FROM contribution f WHERE f.id = m.id)"
 )
+_HERE = "SELECT 1 FROM commons WHERE id = ? AND joined_at NOTNULL AND left_at ISNULL"
 _NAMES = (
     "SELECT a.key, p.name FROM profile p JOIN author a ON a.rowid = p.author "
     "WHERE p.commons = {} AND a.key IN ({{}})"
@@ -143,7 +144,7 @@ class PledgesPart(StorePart):
             return forget_keeping(connection, commons)
 
     def kept_commons(self, now: int) -> dict[bytes, Keeping]:
-        """Return the commons this machine keeps now: noted here, pledged, and not run out."""
+        """Return the commons this machine keeps now: joined, noted here, pledged, not run out."""
         rows = self._database.read(
             "SELECT key, value FROM meta WHERE key >= ? AND key < ?",
             (KEEPING_META, KEEPING_META[:-1] + "/"),
@@ -183,6 +184,8 @@ class PledgesPart(StorePart):
 
     def _pledged(self, commons: bytes) -> bool:
         with self._database.reading(), self._database.connected() as connection:
+            if connection.execute(_HERE, (commons,)).fetchone() is None:
+                return False
             # Whatever number of strangers pledge, one's own is among these.
             return any(
                 view.body is not None and view.body.keep
