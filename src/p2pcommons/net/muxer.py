@@ -18,6 +18,8 @@ from p2pcommons.net.journal import paced_logger
 from p2pcommons.protocol.budget import TokenBucket
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from libp2p.abc import IMuxedStream
 
     from p2pcommons.net.limits import BufferBudget
@@ -103,6 +105,7 @@ class GuardedYamux(Yamux):
         if budget is not None:
             budget.holders[id(self)] = self.buffered_bytes
             _connections[id(self)] = self
+            self._doubt_others()
         try:
             await super().start()
         except Exception as error:  # noqa: BLE001 - border: whatever a peer's bytes caused
@@ -115,6 +118,17 @@ class GuardedYamux(Yamux):
                 with trio.move_on_after(1) as scope:
                     scope.shield = True
                     await self._cleanup_on_error()
+
+    def spawn(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Run something as long as the connection."""
+        if self._nursery is not None:
+            self._nursery.start_soon(task)
+
+    def _doubt_others(self) -> None:
+        """Ping the other connections with this peer: who comes again may have moved away."""
+        for other in tuple(_connections.values()):
+            if other is not self and other.peer_id == self.peer_id and other.budget is self.budget:
+                other.spawn(other.probe)
 
     def buffered_bytes(self) -> int:
         """Bytes received on all streams and not yet read."""
