@@ -100,8 +100,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="scenarios with these words in their name")
     parser.add_argument("--mebibytes", type=int, default=16)
     chosen = parser.parse_args()
-    # Who ends this with a signal gets the namespaces and the nodes removed as well.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, stop)
     missing = why_not()
     if missing:
         print(f"SKIPPED, NOTHING MEASURED: {missing}")
@@ -116,6 +115,11 @@ def main() -> int:
     for fault in faults:
         say(f"WRONG: {fault}")
     return 1 if faults or not rows else 0
+
+
+def stop(*_: object) -> None:
+    """Whoever ends this with a signal gets the namespaces and the nodes removed as well."""
+    sys.exit(1)
 
 
 def played(scenario: Scenario, size: int) -> Row:

@@ -91,7 +91,9 @@ async def test_a_connection_over_a_relay_becomes_a_direct_one() -> None:
         await until(lambda: pair.bob.path_to(pair.alice.peer_id)[0] == "direct")
         assert not alices.is_ours_to_begin(pair.bob.peer_id)
         assert await says_back(pair.alice, pair.bob)
-        assert await says_back(pair.bob, pair.alice)
+        before = pair.alice.traffic.total()[1]
+        assert await says_back(pair.bob, pair.alice, bytes(50_000))
+        assert pair.alice.traffic.total()[1] > before + 50_000
         assert (await alices.punch(pair.bob.peer_id)).connected
 
 

@@ -42,6 +42,7 @@ class World:
     holes: set[str] = field(default_factory=set[str])
     state: NodeState = field(default_factory=NodeState)
     peer_id: str = ME
+    node: Reachability = field(init=False)
 
     # The host
 
@@ -116,9 +117,9 @@ def in_a_world(story: Callable[[World], Awaitable[None]]) -> Callable[[], None]:
             now=lambda: int(trio.current_time()),
             config=SimpleNamespace(flag=_off),
         )
-        node = Reachability(cast(Any, context), cast(Any, world), cast(Any, world))
+        world.node = Reachability(cast(Any, context), cast(Any, world), cast(Any, world))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(node.run)
+            nursery.start_soon(world.node.run)
             await story(world)
             nursery.cancel_scope.cancel()
 
@@ -175,6 +176,20 @@ async def test_when_the_addresses_change_everybody_is_asked_anew(world: World) -
     await trio.sleep(10)
     assert world.words == "not known yet"
     assert world.announced["public"] == ()
+
+
+@in_a_world
+async def test_a_router_that_claims_another_address_is_not_believed(world: World) -> None:
+    world.node.mapped(["/ip4/5.5.5.5/tcp/4001"], "mapped")
+    await trio.sleep(2)
+    assert world.announced["public"] == ("/ip4/5.5.5.5/tcp/4001",)
+    world.meet("one", "8.8.8.8", DialBackReport(None))
+    await trio.sleep(3)
+    assert world.announced["public"] == ()
+    world.node.mapped([OUTSIDE], "mapped")
+    await trio.sleep(3)
+    assert world.announced["public"] == (OUTSIDE,)
+    assert world.state.reachability.upnp == "mapped"
 
 
 @in_a_world

@@ -11,16 +11,16 @@ import socket
 from typing import Any
 
 import trio
-from libp2p.io.trio import TrioTCPStream
 
 from p2pcommons.net.library import RawConnection
+from p2pcommons.net.wire import CountedSocket
 
 CAN_SHARE_PORTS = hasattr(socket, "SO_REUSEPORT")
 
 
 def raw_connection(stream: trio.SocketStream, *, is_initiator: bool) -> Any:
-    """The library's view of a socket; the initiator speaks first."""
-    return RawConnection(TrioTCPStream(stream), is_initiator)
+    """The library's view of a socket, counted as all are; the initiator speaks first."""
+    return RawConnection(CountedSocket(stream), is_initiator)
 
 
 def share_port(listener: trio.SocketListener) -> None:

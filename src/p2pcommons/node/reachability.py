@@ -170,7 +170,7 @@ class Reachability:
             anybody=bool(self._host.connected_peers()), outsiders=bool(machines), relays=relays
         )
         state, words = in_words(verdict, around)
-        public = self._proven if verdict is Verdict.REACHABLE else self._mapped
+        public = self._proven_now() or self._believed_mapping()
         end = f"/p2p/{self._host.peer_id}"
         self._context.state.reachability = Standing(
             state, words, relays, self._upnp, tuple(each + end for each in public)
@@ -196,9 +196,16 @@ class Reachability:
 
     def _announce(self) -> None:
         listening = set(self._listening)
-        proven = self._proven if self._verdict is Verdict.REACHABLE else {}
-        public = dict.fromkeys((*self._mapped, *proven))
+        public = dict.fromkeys((*self._believed_mapping(), *self._proven_now()))
         self._host.set_announced(ANNOUNCED, [each for each in public if each not in listening])
+
+    def _proven_now(self) -> tuple[str, ...]:
+        return tuple(self._proven) if self._verdict is Verdict.REACHABLE else ()
+
+    def _believed_mapping(self) -> tuple[str, ...]:
+        """What a router claims, or whoever says it is one, unless others see us elsewhere."""
+        seen = set(self._seen.values())
+        return tuple(each for each in self._mapped if not seen or ip_of(each) in seen)
 
     def _look_at_addresses(self) -> None:
         listening = self._nat.listening()
