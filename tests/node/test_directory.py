@@ -328,3 +328,27 @@ async def test_another_libp2p_program_finds_a_holder_by_the_cid(
         named = {(str(each.peer_id), tuple(str(where) for where in each.addrs)) for each in found}
         assert named == {(ben.host.peer_id, ben.contact.addresses)}
         assert not ana.blamed
+
+
+async def test_one_search_does_not_let_go_of_those_whom_another_is_asking() -> None:
+    async with AsyncExitStack() as stack:
+        ana, ben, eva = [await member(stack, number) for number in range(1, 4)]
+        for other in (ben, eva):
+            await ana.directory.ask(other.contact, Kind.PING, b"")
+        ana.directory.visited[ben.host.peer_id] -= under_test.LINGER_SECONDS
+        await ana.directory.let_go()
+        assert ana.host.connected_peers() == (eva.host.peer_id,)
+        ana.directory.visited[eva.host.peer_id] -= under_test.LINGER_SECONDS
+        await ana.directory.ask(eva.contact, Kind.PING, b"")
+        await ana.directory.let_go()
+        assert ana.host.connected_peers() == (eva.host.peer_id,)
+
+
+async def test_who_is_met_over_a_relay_alone_holds_things_and_is_not_asked() -> None:
+    answering = Answering(WAN)
+    circuit = f"{WAN}/p2p/{answering.own}/p2p-circuit"
+    holder = Contact(OTHER, (circuit,))
+    told = Message(Kind.ADD_PROVIDER, KEY, (holder,), (holder,))
+    answering.directory.reply(OTHER, told)
+    assert answering.directory.hints.providers(KEY, trio.current_time()) == [holder]
+    assert len(answering.directory.table) == 0

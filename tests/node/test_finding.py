@@ -59,7 +59,7 @@ async def test_a_holder_is_found_through_a_peer_of_a_peer_when_the_invite_leads_
         finding = (await cyd.now())["finding"]
         assert finding["looked_up"] == 1
         assert finding["words"] == "found somebody else who holds it"
-        assert ben.status["peer_id"] in {row.peer_id for row in cyd.replica.peers()}
+        await until(lambda: ben.status["peer_id"] in {row.peer_id for row in cyd.replica.peers()})
         assert dan.replica.commons() == []
 
 

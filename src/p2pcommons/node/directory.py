@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from p2pcommons.errors import NetworkError, RejectedError, RejectReason
-from p2pcommons.protocol.addresses import fitting, is_dialled, without_peer
+from p2pcommons.protocol.addresses import fitting, is_circuit, is_dialled, without_peer
 from p2pcommons.protocol.budget import TokenBucket
 from p2pcommons.protocol.kademlia import (
     BUCKET_PEERS_MAX,
@@ -88,8 +88,9 @@ class Directory:
         self._budget = TokenBucket(ALL_QUESTIONS_PER_SECOND, ALL_QUESTIONS_BURST)
         self._silent: set[str] = set()
         """Connected peers that do not speak this."""
-        self.visited: set[str] = set()
-        """Peers that were dialled to be asked, or because others named them."""
+        self.visited: dict[str, float] = {}
+        """Peers that were dialled to be asked, or because others named them, and when last."""
+        self._visiting = trio.Event()
         self._walks = trio.CapacityLimiter(WALKS_MAX)
 
     # --- answering -----------------------------------------------------------------------------
@@ -167,6 +168,8 @@ class Directory:
         return Contact(self._host.peer_id, fitting(known, where)[:ADDRESSES_MAX])
 
     def _heard(self, contact: Contact) -> None:
+        direct = tuple(each for each in contact.addresses if not is_circuit(each))
+        contact = Contact(contact.peer_id, direct)
         self.table.heard(contact, trio.current_time(), self._networks(contact.peer_id))
         self._context.state.finding.dht_peers = len(self.table)
 
@@ -191,7 +194,9 @@ class Directory:
             with trio.fail_after(ANSWER_SECONDS):
                 where = heard_at(self._host, contact.peer_id)
                 own = self._own(where)
-                asker = (own,) if own.addresses else ()
+                # Whoever is met over a relay alone is not asked: circuits are for better things.
+                direct = tuple(each for each in own.addresses if not is_circuit(each))
+                asker = (Contact(own.peer_id, direct),) if direct else ()
                 await stream.write_frame(encode_message(Message(kind, key, asker)))
                 frame = await stream.read_frame(MESSAGE_BYTES_MAX)
             if frame is None:
@@ -232,6 +237,8 @@ class Directory:
         if peer_id not in self._host.connected_peers():
             self._silent.discard(peer_id)
             await self._dial(contact)
+        elif peer_id in self.visited:
+            self._visit(peer_id)
         try:
             return await self._host.open_stream(peer_id, KAD_PROTOCOL)
         except NetworkError:
@@ -243,7 +250,7 @@ class Directory:
         if self._host.gate.blocked_until(peer_id) > trio.current_time() or not contact.addresses:
             raise NetworkError("not dialled")
         # Noted first: a search that is cut short leaves nobody connected either.
-        self.visited.add(peer_id)
+        self._visit(peer_id)
         connected = False
         with trio.move_on_after(DIAL_SECONDS):
             report = await self._host.dial(peer_id, contact.addresses[:ADDRESSES_MAX])
@@ -263,6 +270,7 @@ class Directory:
         """Return a search for a key, with those to be asked first."""
         place = place_of(key)
         near = self.table.closest(place)
+        self._silent.intersection_update(self._host.connected_peers())
         connected = [each for each in self._host.connected_peers() if each not in self._silent]
         self._context.chance.shuffle(connected)
         known = {each.peer_id for each in near}
@@ -329,17 +337,30 @@ class Directory:
         Else whoever names our relay, or a friend who has just come, could have it let go.
         """
         if peer_id not in self._host.connected_peers():
-            self.visited.add(peer_id)
+            self._visit(peer_id)
+
+    def _visit(self, peer_id: str) -> None:
+        self.visited[peer_id] = trio.current_time()
+        self._visiting.set()
+
+    async def keep_letting_go(self) -> None:
+        """Let go of those that nobody asked for a while, until cancelled."""
+        while True:
+            if not self.visited:
+                self._visiting = trio.Event()
+                await self._visiting.wait()
+            await trio.sleep(LINGER_SECONDS)
+            await self.let_go()
 
     async def let_go(self) -> None:
-        """After a while, end the connections that were made to ask, and brought nothing else."""
-        await trio.sleep(LINGER_SECONDS)
-        visited, self.visited = self.visited, set()
-        # Whoever became a relay of ours meanwhile stays, too.
-        for peer_id in visited.difference(self.kept, self._host.gate.kept):
-            if not self._context.state.peer(peer_id).shared:
+        """End the connections that were made to ask, brought nothing else, and are not used."""
+        idle_since = trio.current_time() - LINGER_SECONDS
+        for peer_id in [each for each, used in self.visited.items() if used <= idle_since]:
+            del self.visited[peer_id]
+            # Whoever became a relay of ours meanwhile stays, too.
+            is_kept = peer_id in self.kept or peer_id in self._host.gate.kept
+            if not is_kept and not self._context.state.peer(peer_id).shared:
                 await self._host.disconnect(peer_id)
-        self._silent.intersection_update(self._host.connected_peers())
 
 
 def heard_at(host: HostPort, peer_id: str) -> tuple[str, ...]:

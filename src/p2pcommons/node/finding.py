@@ -17,6 +17,7 @@ from p2pcommons.errors import NetworkError, RejectedError, StoreError
 from p2pcommons.model.kinds import CIRCLE
 from p2pcommons.node.directory import Directory
 from p2pcommons.node.holders import HolderDials, Search
+from p2pcommons.protocol.budget import TokenBucket
 from p2pcommons.protocol.kademlia import BUCKET_PEERS_MAX, REFRESH_SECONDS, provider_key
 from p2pcommons.protocol.kademlia_messages import Contact, Kind
 from p2pcommons.protocol.lookup import ASKED_MAX
@@ -39,6 +40,9 @@ AGAIN_SECONDS = 20.0
 """A person who asks, or somebody new to ask, brings the next search forward to this."""
 GREETING_SECONDS = 0.3
 """After a connection: the session goes first."""
+GREETINGS_PER_SECOND = 2.0
+GREETINGS_BURST = 60
+"""A crowd that comes and goes is not told again and again what is held here."""
 JOIN_SECONDS = 20.0
 """Between two searches for this node's own place while few others are known."""
 FIRST_SECONDS = 3.0
@@ -73,6 +77,7 @@ class Finding:
         self._searches: dict[bytes, Search] = {}
         self._circles: frozenset[bytes] = frozenset()
         self._say_at: dict[bytes, float] = {}
+        self._greetings = TokenBucket(GREETINGS_PER_SECOND, GREETINGS_BURST)
         self._joined_at = -_NEVER
         self._tour_at = _NEVER
         self._said_from: frozenset[str] = frozenset()
@@ -87,6 +92,7 @@ class Finding:
                 self._tasks = nursery
                 for peer_id in self._host.connected_peers():
                     self.met(peer_id)
+                nursery.start_soon(self.directory.keep_letting_go)
                 nursery.start_soon(self._say_what_is_held)
                 await self._search_what_lacks()
         finally:
@@ -110,7 +116,8 @@ class Finding:
 
     async def _greet(self, peer_id: str) -> None:
         await trio.sleep(GREETING_SECONDS)
-        if peer_id not in self._host.connected_peers():
+        now = trio.current_time()
+        if peer_id not in self._host.connected_peers() or not self._greetings.take(1, now):
             return
         contact = Contact(peer_id)
         try:
@@ -137,14 +144,7 @@ class Finding:
             await self._keep_contacts()
 
     async def _walk(self, key: bytes, asked_max: int) -> Lookup:
-        try:
-            return await self.directory.walk(Kind.FIND_NODE, key, asked_max=asked_max)
-        finally:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        if self._tasks is not None:
-            self._tasks.start_soon(self.directory.let_go)
+        return await self.directory.walk(Kind.FIND_NODE, key, asked_max=asked_max)
 
     def _bring_forward(self) -> None:
         soon = trio.current_time()
@@ -300,5 +300,4 @@ class Finding:
 
                 await self.directory.pursue(lookup, Kind.GET_PROVIDERS, key, named)
             search.cancel_scope.cancel()
-        self._let_go()
         return lookup.answered
