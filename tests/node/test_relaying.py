@@ -106,3 +106,17 @@ async def test_a_relay_without_room_is_left_alone(tmp_path: Path, monkeypatch: p
         assert (await rita.now())["relay"]["refused"] == 1
         assert circuits(ana) == []
         assert (await peer_of(ana, rita.status["peer_id"]))["path"] == "direct"
+
+
+async def test_after_a_pause_the_relay_is_there_again(tmp_path: Path):
+    async with relaying(tmp_path / "rita") as rita, running(tmp_path / "ana") as ana:
+        ana.replica.add_peer(rita.addresses[0])
+        await until(lambda: bool(circuits(ana)))
+        await ana.ask("pause")
+        await until(lambda: not circuits(ana))
+        # However long the pause, the relay is not given up for having been dialled in vain.
+        relaying_of = ana.runtime._network._relaying
+        await trio.sleep(0.3)
+        assert rita.status["peer_id"] in relaying_of._lost
+        await ana.ask("resume")
+        await until(lambda: bool(circuits(ana)))

@@ -179,6 +179,10 @@ class Relaying:
             log.info("the relay %s is gone", relay)
             self._lost[relay] = _Lost(self._held[relay].addresses, now + REDIAL_PAUSES[0])
             self._let_go(relay)
+        if self._host.gate.is_paused:
+            for lost in self._lost.values():
+                lost.at = now  # at once when the pause is over
+            return
         if not self._needs_relays():
             for relay in tuple(self._held):
                 self._let_go(relay)
