@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,13 +18,14 @@ from p2pcommons.net.library import read_peer_id
 from p2pcommons.replica import open_replica
 from tests.cli.conftest import Home
 
-from .jspeer import INSTALL_SECONDS, JsPeer, js_peer, node_program
+from .jspeer import FOLDER, INSTALL_SECONDS, JsPeer, js_peer, node_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(INSTALL_SECONDS + 120)]
 
+ROOT = Path(__file__).parents[2]
 LOCAL = ("--mode", "friends", "--listen", "/ip4/127.0.0.1/tcp/0")
 
 
@@ -84,6 +88,15 @@ def until(condition: Callable[[], Any], seconds: float = 20) -> Any:
         assert time.monotonic() < deadline, "it does not come about"
         time.sleep(0.05)
     return found
+
+
+def test_js_reads_the_test_vectors_as_we_do(node: str) -> None:
+    vectors = ROOT / "tests" / "vectors"
+    files = [vectors / "contributions-v1.json", vectors / "protocol-v1.json"]
+    done = subprocess.run(
+        [node, FOLDER / "vectors.mjs", *files], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == {"wrong": []}
 
 
 def test_js_learns_by_identify_who_we_are_and_what_we_speak(met: Meeting) -> None:

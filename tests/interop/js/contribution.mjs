@@ -48,22 +48,48 @@ export function read (envelope) {
   const fields = decode(header, 2)
   need(Array.isArray(fields) && fields.length === 10, 'ten fields')
   const [version, kind, commons, author, device, claimedAt, target, parents, bodyHash, bodySize] = fields
-  need(version === 1 && /^[a-z-]{1,24}$/.test(kind), 'version and kind')
-  need([commons, author, device, bodyHash].every((each) => each instanceof Uint8Array && each.length === 32), 'ids')
+  need(version === 1 && typeof kind === 'string' && /^[a-z-]{1,24}$/.test(kind), 'version and kind')
+  need([commons, author, device, bodyHash].every(isId), 'ids')
+  need(target === null || isId(target), 'target')
   need(Number.isInteger(claimedAt) && claimedAt >= 1 && claimedAt < 2 ** 32, 'claimed_at')
   need(Number.isInteger(bodySize) && bodySize >= 1 && bodySize <= 65536, 'body_size')
-  need(parents.length <= 16 && parents.every((id, at) => at === 0 || Buffer.compare(parents[at - 1], id) < 0), 'parents')
+  need(Array.isArray(parents) && parents.length <= 16 && parents.every(isId), 'parents')
+  need(parents.every((id, at) => at === 0 || Buffer.compare(parents[at - 1], id) < 0), 'order of parents')
   const founding = commons.equals(NO_COMMONS)
   need((kind === 'commons') === founding, 'only a commons has no commons')
   need(!founding || (target === null && parents.length === 0), 'a commons stands alone')
   if (body !== null) {
     need(body.length === bodySize && sha256(body).equals(bodyHash), 'body')
   }
-  need(verify(null, domain('device', device, author), publicKey(author), grant), 'grant')
-  need(verify(null, domain('contribution', header), publicKey(device), signature), 'signature')
+  need(isSigned(author, domain('device', device, author), grant), 'grant')
+  need(isSigned(device, domain('contribution', header), signature), 'signature')
   const id = sha256(header)
   return { id, kind, author, claimedAt, commons: founding ? id : commons, hasBody: body !== null, body }
 }
+
+// Section 4.1: OpenSSL does all of it but refuse keys and R of small order.
+function isSigned (key, message, signature) {
+  if ([key, signature.subarray(0, 32)].some(isOfSmallOrder)) return false
+  return verify(null, message, publicKey(key), signature)
+}
+
+const SMALL_ORDER = new Set([
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f'
+])
+
+function isOfSmallOrder (point) {
+  const unsigned = Buffer.from(point)
+  unsigned[31] &= 0x7f
+  return SMALL_ORDER.has(unsigned.toString('hex'))
+}
+
+const isId = (value) => value instanceof Uint8Array && value.length === 32
 
 export function topicOf (commons) {
   const digest = sha256('p2pcommons/v1/topic\0', commons).subarray(0, 20)
