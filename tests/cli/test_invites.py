@@ -178,3 +178,11 @@ def test_join_that_waits_in_vain_says_what_was_tried(ana: Any, tmp_path: Path) -
         "others are asked who holds it in mode open alone: node start --mode open",
     ]
     assert "nobody listens there" in done.err
+
+
+def test_the_status_of_a_node_in_mode_open_says_what_it_knows_of_the_directory(ana: Any) -> None:
+    ana.json("node", "start", "--mode", "open", "--listen", "/ip4/127.0.0.1/tcp/0")
+    try:
+        assert "0 nodes known" in ana("node", "status").out
+    finally:
+        ana.json("node", "stop")

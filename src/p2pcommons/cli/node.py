@@ -223,6 +223,9 @@ def _status_lines(status: Json) -> Iterator[str]:
     relay = cast("Json", status.get("relay") or {})
     if relay.get("serving"):
         facts.append(("relays", _relays(relay)))
+    finding = cast("Json", status.get("finding") or {})
+    if status.get("mode") == "open":
+        facts.append(("directory", _directory(finding)))
     if status.get("activity"):
         facts.append(("now", _words(status["activity"])))
     yield from named(facts)
@@ -235,6 +238,12 @@ def _relays(relay: Json) -> str:
     places = count(cast("int", relay.get("reservations") or 0), "place taken", "places taken")
     pairs = count(cast("int", relay.get("circuits") or 0), "pair connected", "pairs connected")
     return f"{places}, {pairs}, {size_said(cast('int', relay.get('bytes') or 0))} passed on"
+
+
+def _directory(finding: Json) -> str:
+    nodes = count(cast("int", finding.get("dht_peers") or 0), "node")
+    words = _words(finding.get("words"))
+    return f"{nodes} known; {words}" if words else f"{nodes} known"
 
 
 def _commons_line(row: Json) -> tuple[str, str, str, str]:
