@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from histories import ANA, ANAS_LAPTOP, BO, CY, GARDEN, NOW, Writer
 
-from p2pcommons.store import Person, TagStatement
+from p2pcommons.store import Person, TagStatement, peers
 
 LATER = NOW + 1_000
 
@@ -150,6 +150,21 @@ def test_an_older_mark_never_takes_back_a_newer_one(garden):
     garden.mark_equal("peer-1", GARDEN.id, rowid=9, now=LATER)
     garden.mark_equal("peer-1", GARDEN.id, rowid=5, now=LATER + 1)
     assert [(mark.rowid, mark.at) for mark in garden.equal_marks(GARDEN.id)] == [(9, LATER + 1)]
+
+
+def test_any_number_of_keys_does_not_fill_the_marks_of_who_is_equal(garden, monkeypatch):
+    monkeypatch.setattr(peers, "MARKS_MAX", 3)
+    garden.upsert_peer("friend", ["/a"], source="invite", now=LATER)
+    for number in range(9):
+        garden.mark_equal(f"eve{number}", GARDEN.id, rowid=1, now=LATER)
+    garden.mark_equal("friend", GARDEN.id, rowid=1, now=LATER)
+    garden.mark_equal("eve0", GARDEN.id, rowid=2, now=LATER)
+    assert {mark.peer_id for mark in garden.equal_marks(GARDEN.id)} == {
+        *("eve0", "eve1", "eve2", "friend")
+    }
+    much_later = LATER + peers.MARK_SECONDS + 1
+    garden.mark_equal("eve9", GARDEN.id, rowid=3, now=much_later)
+    assert {mark.peer_id for mark in garden.equal_marks(GARDEN.id)} == {"friend", "eve9"}
 
 
 def test_the_address_book_keeps_the_newest_addresses_first(store):

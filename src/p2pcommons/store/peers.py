@@ -10,12 +10,19 @@ from p2pcommons.store.interning import peer_number
 from p2pcommons.store.records import EqualMark, PeerRow
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterable, Sequence
 
     from p2pcommons.store.database import Row
 
 ADDRESSES_MAX = 16
 """Addresses kept of one peer, the newest; a peer that names more is not reached any better."""
+
+MARKS_MAX = 1_000
+"""Peers noted as equal in one commons: anybody who joins can come with any number of keys. Those
+of the address book count, but are noted whatever their number."""
+MARK_SECONDS = 90 * 24 * 3_600
+"""A mark that was not made again for so long makes room."""
 
 _PEER = (
     "SELECT peer_id, addresses, source, first_seen, last_seen, last_success, failures, next_try "
@@ -97,14 +104,20 @@ class PeersPart(StorePart):
                 )
 
     def mark_equal(self, peer_id: str, commons: bytes, *, rowid: int, now: int) -> None:
-        """Note that a peer holds what this node held of a commons up to `rowid`."""
+        """Note that a peer holds what this node held of a commons up to `rowid`.
+
+        Strangers beyond `MARKS_MAX` are not noted: less is then known to be held elsewhere.
+        """
         with self._writing() as connection:
+            commons_number = self._interner.commons(connection, commons)
+            if not _may_mark(connection, commons_number, peer_id, now):
+                return
             connection.execute(
                 "INSERT INTO peer_equal(peer, commons, up_to, at) VALUES(?, ?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET up_to = max(up_to, excluded.up_to), at = excluded.at",
                 (
                     peer_number(connection, peer_id),
-                    self._interner.commons(connection, commons),
+                    commons_number,
                     rowid,
                     now,
                 ),
@@ -147,6 +160,27 @@ class PeersPart(StorePart):
             (identifier, commons),
         )
         return int(row[0]) if row else 0
+
+
+def _may_mark(connection: sqlite3.Connection, commons: int, peer_id: str, now: int) -> bool:
+    """Tell whether there is room for a peer among those equal in a commons; makes some."""
+    known = connection.execute(
+        "SELECT in_book OR EXISTS (SELECT 1 FROM peer_equal q "
+        "WHERE q.peer = p.rowid AND q.commons = ?) FROM peer p WHERE peer_id = ?",
+        (commons, peer_id),
+    ).fetchone()
+    if known is not None and known[0]:
+        return True
+    count = "SELECT count(*) FROM peer_equal WHERE commons = ?"
+    if connection.execute(count, (commons,)).fetchone()[0] < MARKS_MAX:
+        return True
+    return bool(
+        connection.execute(
+            "DELETE FROM peer_equal WHERE commons = ? AND at < ? "
+            "AND peer NOT IN (SELECT rowid FROM peer WHERE in_book = 1)",
+            (commons, now - MARK_SECONDS),
+        ).rowcount
+    )
 
 
 def _addresses(text: str) -> Sequence[str]:
