@@ -34,19 +34,17 @@ def node_lines(
         return [*wrong, ("not running", "plain"), (mode_words, "plain")]
     paused = [(f"{paused_words(status.paused, now)}; P resumes", "wrong")] if status.paused else []
     words = " ".join(key_words(status.peer_id))
-    since = f", started {wording.ago(status.started_at, now)}" if status.started_at else ""
-    name = (f"known as {words} {short_peer(status.peer_id)}{since}", "title")
+    since = f"started {wording.ago(status.started_at, now)}" if status.started_at else ""
+    name = (f"known as {words} {short_peer(status.peer_id)}", "title")
     reach = [] if paused else [(reach_words(status), "")]
     if not wide:
+        name = (", ".join(part for part in (name[0], since) if part), "title")
         return [*wrong, *paused, name, *reach]
     lines = [*wrong, *paused, name, *reach, (mode_words, "plain")]
     where = [address.split("/p2p/")[0] for address in status.addresses]
-    more = (
-        f" and {len(where) - ADDRESSES_SHOWN_MAX} more" if len(where) > ADDRESSES_SHOWN_MAX else ""
-    )
-    if where:
-        shown = ", ".join(where[:ADDRESSES_SHOWN_MAX])
-        lines.append((f"listens at {shown}{more}", "plain"))
+    more = f" and {len(where) - ADDRESSES_SHOWN_MAX} more" if where[ADDRESSES_SHOWN_MAX:] else ""
+    listens = f"listens at {', '.join(where[:ADDRESSES_SHOWN_MAX])}{more}" if where else ""
+    lines.append((", ".join(part for part in (listens, since) if part), "plain"))
     lines += [(said, "plain") for said in (relay_words(status), finding_words(status)) if said]
     return lines
 
