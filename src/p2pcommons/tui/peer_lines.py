@@ -30,6 +30,7 @@ CAME = {
     "manual": "added by hand",
     "lan": "seen on this network",
     "connected": "came here",
+    "came": "came here",
     "inbound": "came here",
     "exchange": "named by a peer",
     "dht": "found in the network",
