@@ -99,6 +99,7 @@ class World:
 
     @property
     def words(self) -> str:
+        self.node.look()
         return self.state.reachability.words
 
 
@@ -173,6 +174,7 @@ async def test_when_the_addresses_change_everybody_is_asked_anew(world: World) -
     await trio.sleep(3)
     assert world.words == "reachable"
     world.home, world.answers["one"] = "/ip4/10.0.0.4/tcp/4001", DialBackReport(None)
+    world.node.addresses_changed()
     await trio.sleep(10)
     assert world.words == "not known yet"
     assert world.announced["public"] == ()

@@ -248,6 +248,8 @@ class Network:
         """This machine has other addresses than before; the host tries everybody again itself."""
         moved, self._moved = self._moved, trio.Event()
         moved.set()
+        if self._reachability is not None:
+            self._reachability.addresses_changed()
 
     async def _follow_lan(self) -> None:
         """Announce this node and look for others, on the interfaces there are just now."""

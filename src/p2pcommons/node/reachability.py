@@ -7,6 +7,7 @@ found is weighed in `protocol.reachability`. Where they got through is announced
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -38,8 +39,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 """How often it is looked whether somebody is to be asked; looking costs microseconds."""
-ADDRESSES_SECONDS = 5.0
-"""How often the addresses of this machine are looked at."""
+ADDRESSES_SECONDS = 30.0
+"""How often the addresses of this machine are looked at, where no kernel tells of changes."""
 SLEPT_SECONDS = 30.0
 """A look that comes so much late: the machine slept, and may be elsewhere now."""
 JITTER_SECONDS = 60.0
@@ -119,6 +120,9 @@ class Reachability:
         self._mapped: tuple[str, ...] = ()
         self._upnp = "off"
         self._listening: tuple[str, ...] = ()
+        self._look_at = -math.inf
+        """When the addresses of this machine are to be looked at again."""
+        self._relays: tuple[str, ...] = ()
         self._mapping = PortMapping(context, nat.listening, self.mapped)
         self._punching = Punching(context, host, nat)
         self._jitter = 0.0
@@ -134,11 +138,9 @@ class Reachability:
 
     async def _follow(self) -> None:
         """Ask whoever is due."""
-        addresses_at, looked_at = -ADDRESSES_SECONDS, self._clocks()
+        looked_at = self._clocks()
         while True:
-            now = trio.current_time()
-            if now - addresses_at >= ADDRESSES_SECONDS:
-                addresses_at = now
+            if trio.current_time() >= self._look_at:
                 self._look_at_addresses()
             if any(
                 new - old > LOOK_SECONDS + SLEPT_SECONDS
@@ -146,7 +148,7 @@ class Reachability:
             ):
                 self._ballot.doubt()
             await self._ask_one()
-            self.look()
+            self._tell()
             looked_at = self._clocks()
             await trio.sleep(LOOK_SECONDS)
 
@@ -157,23 +159,24 @@ class Reachability:
     # What is known
 
     def look(self) -> None:
-        """Bring the words up to date."""
+        """Bring the words up to date: somebody wants to read them."""
+        self._relays = tuple(dict.fromkeys(filter(None, map(relay_of, self._host.addresses()))))
+        self._tell()
+
+    def _tell(self) -> None:
         machines = self._outsiders()
         verdict = self._ballot.verdict(trio.current_time(), len(machines))
         if verdict is not self._verdict:
             log.info("from outside this node is now %s", verdict)
             self._verdict = verdict
         self._announce()
-        addresses = self._host.addresses()
-        relays = tuple(dict.fromkeys(filter(None, map(relay_of, addresses))))
-        around = Surroundings(
-            anybody=bool(self._host.connected_peers()), outsiders=bool(machines), relays=relays
-        )
+        anybody = bool(self._host.connected_peers())
+        around = Surroundings(anybody=anybody, outsiders=bool(machines), relays=self._relays)
         state, words = in_words(verdict, around)
         public = self._proven_now() or self._believed_mapping()
         end = f"/p2p/{self._host.peer_id}"
         self._context.state.reachability = Standing(
-            state, words, relays, self._upnp, tuple(each + end for each in public)
+            state, words, self._relays, self._upnp, tuple(each + end for each in public)
         )
 
     async def own_addresses(self) -> Sequence[str]:
@@ -207,7 +210,12 @@ class Reachability:
         seen = set(self._seen.values())
         return tuple(each for each in self._mapped if not seen or ip_of(each) in seen)
 
+    def addresses_changed(self) -> None:
+        """This machine has other addresses than before, or the same ones again."""
+        self._look_at = -math.inf
+
     def _look_at_addresses(self) -> None:
+        self._look_at = trio.current_time() + ADDRESSES_SECONDS
         listening = self._nat.listening()
         if listening == self._listening:
             return
