@@ -81,6 +81,8 @@ def main() -> int:
         before = searches(nodes[-1], commons, chosen.searches)
         # The first, by which all came in, two of three holders, and some more.
         doomed = [nodes[0], nodes[1], nodes[2], *nodes[4 : 1 + chosen.killed]]
+        # By now the first newcomer holds it too; it goes with the others.
+        dead = {str(newcomers[0].status()["peer_id"]), *(node.peer_id for node in doomed)}
         newcomers[0].kill()
         for node in doomed:
             node.home.kill()
@@ -93,7 +95,6 @@ def main() -> int:
             " | named | of them dead |"
         )
         print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-        dead = {node.peer_id for node in doomed}
         living = {node.peer_id for node in nodes[1 : 1 + HOLDERS]}
         complete = report(chosen.nodes, before, living, set())
         complete &= report(chosen.nodes - len(doomed), after, living - dead, dead)
