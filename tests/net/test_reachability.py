@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
+from libp2p.host.autonat.autonat import AutoNATService
 
 from p2pcommons.net import reachability
 from p2pcommons.net.interfaces import ip_of
+from p2pcommons.net.library import Multiaddr, PeerId
 from p2pcommons.net.nat_messages import (
     AUTONAT_PROTOCOL,
     DialStatus,
@@ -172,3 +174,18 @@ async def test_a_peer_says_how_it_sees_this_node() -> None:
     async with host("asks") as asks, host("answers") as answers:
         await connect(asks, answers)
         assert await DialBack(asks).seen_as(answers.peer_id) == ip_of(where(asks)[0])
+
+
+@pytest.mark.trio
+async def test_other_programs_are_dialled_back_as_libp2ps_own_client_asks_for_it() -> None:
+    async with host("asks") as asks, host("answers") as answers:
+        DialBack(answers).serve()
+        await connect(asks, answers)
+        client = AutoNATService(asks.library_host, serve=False)
+        server = PeerId.from_string(answers.peer_id)
+        assert await client.query_server(server) == (
+            DialStatus.OK,
+            Multiaddr(where(asks)[0]).to_bytes(),
+        )
+        nobody = [Multiaddr(NOBODY).to_bytes()]
+        assert (await client.query_server(server, nobody))[0] == DialStatus.ERROR
