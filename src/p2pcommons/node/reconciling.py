@@ -224,6 +224,9 @@ class Reconciling:
         peer_id = stream.peer_id
         schedule = self._peers.get(peer_id)
         if schedule is None:
+            if peer_id not in self._host.connected_peers():
+                await stream.reset()  # it has gone, and nobody would tell so again
+                return
             # Its stream may be here before the notice of its connection.
             schedule = self._peers.setdefault(peer_id, _Schedule(_NEVER))
         if not schedule.answers.take(1, trio.current_time()):
