@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import struct
@@ -77,6 +78,38 @@ async def test_without_a_kernel_that_tells_the_addresses_are_looked_at(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch_interfaces, changed, lambda: next(pictures, ("10.0.0.2",)))
+        with trio.fail_after(5):
+            await told.wait()
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_kernel_that_stops_telling_does_not_end_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Broken:
+        def __enter__(self) -> Broken:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        async def recv(self, _: int) -> bytes:
+            raise OSError(errno.EIO, "no more")
+
+    def look() -> tuple[str, ...]:
+        looks.append(None)
+        return (f"10.0.0.{len(looks)}",)
+
+    looks: list[None] = []
+    told = trio.Event()
+
+    async def changed() -> None:
+        told.set()
+
+    monkeypatch.setattr(interface_changes, "open_notices", Broken)
+    monkeypatch.setattr(interface_changes, "LOOK_SECONDS", 0.01)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch_interfaces, changed, look)
         with trio.fail_after(5):
             await told.wait()
         nursery.cancel_scope.cancel()

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import ifaddr
+import pytest
+
 from p2pcommons.net.interfaces import expand_wildcards, is_loopback, local_ips
 
 IPS = ("192.168.1.5", "fd00::5", "127.0.0.1", "::1")
@@ -32,6 +35,18 @@ def test_own_interfaces_are_found_without_zones() -> None:
     ips = local_ips()
     assert ips
     assert all("%" not in ip and not ip.startswith("fe80") for ip in ips)
+
+
+def test_machine_without_a_file_handle_left_keeps_the_addresses_it_saw(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = local_ips()
+
+    def fail() -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(ifaddr, "get_adapters", fail)
+    assert local_ips() == before
 
 
 def test_loopback_is_known_in_both_families() -> None:

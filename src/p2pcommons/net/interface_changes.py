@@ -49,11 +49,13 @@ async def watch_interfaces(
 ) -> None:
     """Call `changed` whenever addresses or links have changed, for ever."""
     notices = open_notices()
-    if notices is None:
-        await _look_again_and_again(changed, look)
-        return
-    with notices:
-        await _follow(notices, changed, look)
+    if notices is not None:
+        with notices:
+            try:
+                await _follow(notices, changed, look)
+            except OSError as error:
+                log.info("the kernel tells no longer about interfaces: %s", error)
+    await _look_again_and_again(changed, look)
 
 
 def open_notices() -> trio.socket.SocketType | None:

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 
 import ifaddr
 
+from p2pcommons.net.journal import paced_logger
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 WILDCARDS = {"0.0.0.0": 4, "::": 6}  # noqa: S104 - recognised here, never bound
+log = paced_logger(__name__)
+_seen: list[tuple[str, ...]] = [()]
 _IPV6_TABLE = Path("/proc/net/if_inet6")
 _NOT_IN_USE = 0x40 | 0x20 | 0x08
 """Tentative, deprecated, found to be a double: linux/if_addr.h."""
@@ -25,18 +29,25 @@ def local_ips() -> tuple[str, ...]:
     """All IP addresses of this machine that are in use, loopback last.
 
     Without link-local IPv6: such an address means something together with a zone only, and the
-    zone is the reader's own, so it cannot be told to anybody.
+    zone is the reader's own, so it cannot be told to anybody. When the system cannot say, for want
+    of file handles for instance, those that it said last.
     """
+    try:
+        adapters = ifaddr.get_adapters()
+    except OSError as error:
+        log.warning("cannot look at the interfaces: %s", error)
+        return _seen[-1]
     found: list[str] = []
     idle = idle_ipv6(_IPV6_TABLE) if sys.platform == "linux" else frozenset[str]()
-    for adapter in ifaddr.get_adapters():
+    for adapter in adapters:
         for each in adapter.ips:
             text = each.ip if isinstance(each.ip, str) else each.ip[0]
             address = ipaddress.ip_address(text)
             if address.version == 6 and (address.is_link_local or str(address) in idle):
                 continue
             found.append(text)
-    return tuple(sorted(dict.fromkeys(found), key=_rank))
+    _seen[:] = [tuple(sorted(dict.fromkeys(found), key=_rank))]
+    return _seen[-1]
 
 
 def idle_ipv6(table: Path) -> frozenset[str]:
