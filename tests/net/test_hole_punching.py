@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
+from libp2p.relay.circuit_v2.dcutr import DCUtRProtocol
 
 from p2pcommons.errors import NetworkError
 from p2pcommons.net import hole_punching
@@ -194,3 +195,14 @@ async def test_sharing_the_port_for_dials_lets_no_second_node_listen_there() -> 
         with pytest.raises(NetworkError, match="already in use"):
             async with host("second", where(pair.alice)[0]):
                 pass
+
+
+@pytest.mark.trio
+async def test_libp2ps_own_dcutr_understands_us() -> None:
+    async with over_a_relay() as pair:
+        alices = pair.punching(pair.alice)
+        theirs = DCUtRProtocol(pair.bob.library_host)
+        pair.bob.library_host.set_stream_handler(DCUTR_PROTOCOL, theirs._handle_dcutr_stream)
+        report = await alices.punch(pair.bob.peer_id)
+        assert report.connected, report.words
+        await until(lambda: pair.bob.path_to(pair.alice.peer_id)[0] == "direct")
