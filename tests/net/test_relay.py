@@ -57,7 +57,8 @@ def circuit_to(relay: Host, peer: Host) -> str:
 
 @pytest.mark.trio
 async def test_two_peers_meet_over_a_relay_that_one_of_them_reserved() -> None:
-    async with relaying() as (relay, service, alice, bob):
+    no_limits = RelayLimits(circuit_bytes_max=0, circuit_seconds_max=0)
+    async with relaying(no_limits) as (relay, service, alice, bob):
         address = circuit_to(relay, alice)
         report = await bob.dial(alice.peer_id, [address])
         assert report.connected, report.summary
@@ -167,6 +168,7 @@ async def test_a_circuit_ends_at_its_limits(limits: RelayLimits) -> None:
         await until(lambda: service.circuits == 0)
         assert service.carried_bytes < limits.circuit_bytes_max + 200_000
         # Both are still with the relay, and may ask again.
+        assert relay.peer_id in bob.connected_peers()
         assert (await bob.dial(alice.peer_id, [circuit_to(relay, alice)])).connected
         assert await says_back(bob, alice)
 

@@ -7,6 +7,7 @@ over one gets the specification's status code.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
@@ -71,7 +72,7 @@ class RelayLimits:
 
     circuits_max: int = 16
     circuit_bytes_max: int = 128 * 1024 * 1024
-    """Both directions together."""
+    """Both directions together; 0, here and below, as in the protocol: no limit."""
     circuit_seconds_max: int = 7_200
 
 
@@ -287,7 +288,7 @@ class Relay:
 
     async def _carry(self, circuit: _Carried, one: FrameStream, other: FrameStream) -> None:
         """Pass bytes on in both directions until both have ended or a limit is reached."""
-        with trio.move_on_after(self._limits.circuit_seconds_max) as scope:
+        with trio.move_on_after(self._limits.circuit_seconds_max or math.inf) as scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._pass_on, circuit, one, other, nursery.cancel_scope)
                 nursery.start_soon(self._pass_on, circuit, other, one, nursery.cancel_scope)
@@ -305,7 +306,7 @@ class Relay:
                 if not data:
                     break
                 circuit.carried_bytes += len(data)
-                if circuit.carried_bytes > self._limits.circuit_bytes_max:
+                if 0 < self._limits.circuit_bytes_max < circuit.carried_bytes:
                     circuit.is_over = True
                     scope.cancel()
                     return
