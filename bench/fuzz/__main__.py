@@ -4,11 +4,11 @@
     python bench/fuzz --quick 2000
 
 Targets: envelopes, frames, sessions, negentropy_messages, negentropy_pairs, invites, gossips,
-blobs, queries. With coverage feedback this needs atheris, which the program itself never does:
-install it with `pip install --group fuzz`, or `pip install "atheris>=3.0,<4"`. --quick needs
-nothing: it runs every target so many times on changed seeds. Seeds are made from the conformance
-vectors and from recorded sessions; a corpus folder keeps what was found interesting for the next
-time.
+blobs, queries, neighbours. With coverage feedback this needs atheris, which the program itself
+never does: install it with `pip install --group fuzz`, or `pip install "atheris>=3.0,<4"`. --quick
+needs nothing: it runs every target so many times on changed seeds. Seeds are made from the
+conformance vectors and from recorded sessions; a corpus folder keeps what was found interesting for
+the next time.
 
 Every case is held to its bounds: nothing but the documented rejection leaves a decoder, the same
 bytes get the same verdict twice, what is accepted reads back equal, a second reader agrees, a
@@ -36,7 +36,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 TARGETS = (
     *("envelopes", "frames", "sessions", "negentropy_messages", "negentropy_pairs"),
-    *("invites", "gossips", "blobs", "queries"),
+    *("invites", "gossips", "blobs", "queries", "neighbours"),
 )
 RUNS = 1_000_000
 CASE_SECONDS_MAX = 60

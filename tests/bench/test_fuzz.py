@@ -19,4 +19,4 @@ def test_nothing_but_the_declared_rejection_leaves_what_takes_bytes_of_strangers
     )
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line for line in done.stdout.splitlines() if "cases" in line]
-    assert len(rows) == 9
+    assert len(rows) == 10
