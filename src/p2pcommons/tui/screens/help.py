@@ -76,7 +76,8 @@ def key_table(app: App[int], screen: Screen[object]) -> str:
         binding = active.binding
         # Only bindings of ours have ids; the editing keys of fields are the usual ones.
         if binding.id and binding.description and active.enabled:
-            keys.setdefault(binding.description, []).append(app.get_key_display(binding))
+            told = binding.tooltip or binding.description
+            keys.setdefault(told, []).append(app.get_key_display(binding))
     lines = [_key_line(displays, told) for told, displays in keys.items()]
     half = -(-len(lines) // 2)
     left, right = lines[:half], [*lines[half:], *[""] * half][:half]

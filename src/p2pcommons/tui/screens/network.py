@@ -71,15 +71,15 @@ class Network(Page):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "add", "Add", id="network.add", tooltip="An invite or an address"),
-        Binding("i", "invite", "Invite", id="commons.invite"),
-        Binding("S", "sync", "Sync", id="network.sync"),
-        Binding("P", "pause", "Pause…", id="network.pause"),
-        Binding("P", "resume", "Resume", id="network.resume"),
-        Binding("m", "mode", "Mode", id="network.mode"),
-        Binding("J", "join_nearby", "Join", id="network.join"),
-        Binding("O", "offer", "Offer…", id="network.offer"),
-        Binding("K", "keep", "Keep…", id="network.keep"),
+        Binding("a", "add", "Add", id="network.add", tooltip="Add invite or address"),
+        Binding("i", "invite", "Invite", id="commons.invite", tooltip="Invite somebody"),
+        Binding("S", "sync", "Sync", id="network.sync", tooltip="Sync with everybody now"),
+        Binding("P", "pause", "Pause…", id="network.pause", tooltip="Pause the network"),
+        Binding("P", "resume", "Resume", id="network.resume", tooltip="Resume the network"),
+        Binding("m", "mode", "Mode", id="network.mode", tooltip="How far the node goes"),
+        Binding("J", "join_nearby", "Join", id="network.join", tooltip="Join what is nearby"),
+        Binding("O", "offer", "Offer…", id="network.offer", tooltip="Offer to people nearby"),
+        Binding("K", "keep", "Keep…", id="network.keep", tooltip="Who keeps a commons"),
         Binding("escape", "back", "Back", id="network.back", show=False),
     ]
     KEY_ORDER = (
