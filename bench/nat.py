@@ -18,10 +18,12 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from harness import Home, count_of, homes, items, new_commons, say, wait_until
@@ -32,7 +34,7 @@ from p2pcommons.paths import find_paths
 from p2pcommons.replica import open_replica
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from harness import Json
 
@@ -60,12 +62,15 @@ class Scenario:
     kill: bool = False
     second: bool = False
     """There is a second relay."""
+    upnp: bool = False
+    """Ana's router gives ports to whoever asks."""
 
 
 SCENARIOS = (
     Scenario("two machines on one LAN", None, "lan", "LAN only"),
     Scenario("cone, cone", ("cone", "cone"), "direct", "behind NAT", kill=True),
     Scenario("port forwarded, cone", ("forwarded", "cone"), "direct", "reachable"),
+    Scenario("cone with UPnP, cone", ("cone", "cone"), "direct", "reachable", upnp=True),
     Scenario("cone, port forwarded", ("cone", "forwarded"), "direct", "behind NAT"),
     Scenario("symmetric, cone", ("symmetric", "cone"), "relayed", "behind NAT"),
     Scenario("both symmetric", ("symmetric", "symmetric"), "relayed", "behind NAT", kill=True),
@@ -128,13 +133,29 @@ def played(scenario: Scenario, size: int) -> Row:
     with ExitStack() as stack:
         routers = scenario.routers
         lab = stack.enter_context(one_lan() if routers is None else two_homes(*routers))
-        prefixes = [lab.anas, lab.ruis, lab.relay, lab.second]
+        asking = ["env", f"P2PCOMMONS_UPNP={str(scenario.upnp).lower()}"]
+        prefixes = [[*lab.anas, *asking], lab.ruis, lab.relay, lab.second]
+        if scenario.upnp:
+            stack.enter_context(upnp_router(lab))
         people = stack.enter_context(homes(4, prefixes=prefixes))
         try:
             play(row, lab, people, size)
         except TimeoutError as error:
             row.faults.append(str(error))
     return row
+
+
+@contextmanager
+def upnp_router(lab: Lab) -> Generator[None]:
+    """Let ana's router speak UPnP."""
+    script = str(Path(__file__).with_name("upnp_router.py"))
+    command = [*lab.anas_router, sys.executable, script, "10.1.0.1", "20.0.0.11"]
+    process = subprocess.Popen(command)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def play(row: Row, lab: Lab, people: Sequence[Home], size: int) -> None:
@@ -172,6 +193,8 @@ def play(row: Row, lab: Lab, people: Sequence[Home], size: int) -> None:
     row.words = words(ana), words(rui)
     if not row.words[0].startswith(row.scenario.anas):
         row.faults.append(f"ana says {row.words[0]!r}")
+    if row.scenario.upnp and reach(ana).get("upnp") != "mapped":
+        row.faults.append("the router was not asked for a port")
     if row.scenario.kill:
         without_the_relay(row, ana, rui, relays, commons)
 

@@ -52,6 +52,7 @@ class Lab:
     ruis: list[str]
     relay: list[str]
     second: list[str]
+    anas_router: list[str]
 
 
 def why_not() -> str:
@@ -91,7 +92,7 @@ def two_homes(anas: str, ruis: str) -> Generator[Lab]:
             ip("-n", spaces[each], "route", "add", "default", "dev", outer)
         behind_a_router(spaces, "a", "na", 1, anas)
         behind_a_router(spaces, "b", "nb", 2, ruis)
-        yield Lab(*(enter(spaces[each]) for each in ("a", "b", "r", "p")))
+        yield Lab(*(enter(spaces[each]) for each in ("a", "b", "r", "p", "na")))
     finally:
         for space in spaces.values():
             subprocess.run(["ip", "netns", "delete", space], check=False, capture_output=True)
@@ -112,7 +113,7 @@ def one_lan() -> Generator[Lab]:
             ip("-n", spaces["s"], "link", "set", f"v{number}", "master", "br0", "up")
             up(spaces[each], "eth0", f"10.77.0.{number}/24")
             ip("-n", spaces[each], "route", "add", "default", "dev", "eth0")
-        yield Lab(enter(spaces["a"]), enter(spaces["b"]), [], [])
+        yield Lab(enter(spaces["a"]), enter(spaces["b"]), [], [], [])
     finally:
         for space in spaces.values():
             subprocess.run(["ip", "netns", "delete", space], check=False, capture_output=True)

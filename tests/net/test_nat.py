@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.net.benches import bench
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -21,15 +23,11 @@ PEERS = {"relay": "r", "alice": "a", "bob": "b"}
 
 @contextmanager
 def lab() -> Generator[dict[str, list[str]]]:
-    sys.path.insert(0, str(ROOT / "bench"))
-    try:
-        from nat_lab import two_homes, why_not
-    finally:
-        sys.path.pop(0)
-    missing = why_not()
+    nat_lab = bench("nat_lab")
+    missing = nat_lab.why_not()
     if missing:
         pytest.skip(f"no routers to test with: {missing}")
-    with two_homes("cone", "cone") as built:
+    with nat_lab.two_homes("cone", "cone") as built:
         yield {"relay": built.relay, "alice": built.anas, "bob": built.ruis}
 
 

@@ -10,11 +10,12 @@ import trio
 
 from p2pcommons.net import upnp_gateway
 from p2pcommons.net.upnp import LEASE_SECONDS, Mapping, map_port, unmap_port
-from tests.net.upnp_router import Router, running
+from tests.net.benches import bench
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+Router, running = bench("upnp_router").Router, bench("upnp_router").running
 OUTER = "20.0.0.9"
 
 
