@@ -64,7 +64,7 @@ class Invite:
 def encode_invite(invite: Invite) -> str:
     """Return the string. Addresses that do not fit are left out, the first ones kept.
 
-    So is a relay that does not fit; one that does leaves no room for a title that says anything.
+    So is a relay that does not fit; beside one that does a title stands whole or not at all.
     Addresses may end in /p2p/ and the inviter's id. Raises UserError for a peer id or an address
     that is not one.
     """
@@ -72,8 +72,11 @@ def encode_invite(invite: Invite) -> str:
     relay = _encode_relay(invite.relay) if invite.relay else b""
     if len(relay) > room:
         relay = b""
-    title = b"" if relay else _cut(invite.title, min(INVITE_TITLE_BYTES_MAX, room))
-    room -= len(relay) + len(title)
+    room -= len(relay)
+    title = _cut(invite.title, min(INVITE_TITLE_BYTES_MAX, room))
+    if relay and title.decode() != invite.title:
+        title = b""
+    room -= len(title)
     addresses = b""
     for address in invite.addresses[:INVITE_ADDRESSES_MAX]:
         encoded = _encode_address(address.removesuffix(f"/p2p/{invite.peer_id}"))
