@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).with_name("js")
 INSTALL_SECONDS = 300
-ANSWER_SECONDS = 40
+ANSWER_SECONDS = 60
 NODE_MAJOR_MIN = 20
 PUBLISHED_BEFORE = "2026-11-01"
 """Packages that others ask for are taken as they were on this day."""

@@ -79,7 +79,7 @@ def running(home: Home, prefix: list[str]) -> Generator[None]:
             process.wait(20)
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "it does not come about"
