@@ -42,6 +42,7 @@ class World:
     holes: set[str] = field(default_factory=set[str])
     state: NodeState = field(default_factory=NodeState)
     peer_id: str = ME
+    slept: int = 0
     node: Reachability = field(init=False)
 
     # The host
@@ -115,7 +116,7 @@ def in_a_world(story: Callable[[World], Awaitable[None]]) -> Callable[[], None]:
         context = SimpleNamespace(
             state=world.state,
             chance=Random(1),
-            now=lambda: int(trio.current_time()),
+            now=lambda: int(trio.current_time()) + world.slept,
             config=SimpleNamespace(flag=_off),
         )
         world.node = Reachability(cast(Any, context), cast(Any, world), cast(Any, world))
@@ -178,6 +179,18 @@ async def test_when_the_addresses_change_everybody_is_asked_anew(world: World) -
     await trio.sleep(10)
     assert world.words == "not known yet"
     assert world.announced["public"] == ()
+
+
+@in_a_world
+async def test_after_a_sleep_everybody_is_asked_again(world: World) -> None:
+    for number in range(1, 4):
+        world.meet(f"peer {number}", f"8.8.8.{number}", CAME)
+    await trio.sleep(100)
+    assert len(world.asked) == 3
+    world.slept = 3_600
+    await trio.sleep(10)
+    assert len(world.asked) == 6
+    assert world.words == "reachable"
 
 
 @in_a_world
