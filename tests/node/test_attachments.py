@@ -13,7 +13,10 @@ from tests.node.nodes import Node, equal, in_thread, running, until
 
 from p2pcommons.errors import UserError
 from p2pcommons.model.limits import CHUNK_BYTES
+from p2pcommons.net.host import open_host
 from p2pcommons.node.attachments import HOLDERS_AT_ONCE
+from p2pcommons.protocol import budget
+from p2pcommons.protocol.blobs import BLOB_PROTOCOL, BlobRequest, encode_request
 
 pytestmark = [pytest.mark.trio, pytest.mark.network]
 
@@ -129,3 +132,27 @@ async def test_a_disk_that_takes_no_chunk_ends_the_fetch_and_not_the_node(tmp_pa
         assert str(blocked) in fetch.trouble
         blocked.rmdir()
         await whole(ben, file)
+
+
+async def test_who_fetches_a_file_again_and_again_is_served_slowly_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "SERVED_BYTES_MIN", 1)
+    async with running(tmp_path / "ana") as ana:
+        _garden, _entry, file = await attached(ana, tmp_path)
+        async with open_host(b"e" * 32, []) as eve:
+            await eve.dial(ana.status["peer_id"], ana.addresses)
+            stream = await eve.open_stream(ana.status["peer_id"], BLOB_PROTOCOL)
+            got, chunks = 0, -(-SIZE // CHUNK_BYTES)
+            with trio.move_on_after(20):
+                for index in range(2 * chunks):
+                    await stream.write_frame(
+                        encode_request(BlobRequest(file.id, index % chunks, 1))
+                    )
+                    got += len(await stream.read_frame(CHUNK_BYTES) or b"")
+                    peers = (await ana.now())["peers"]
+                    if any(each["slowed"] for each in peers):
+                        break
+            said = [each["slowed"] for each in (await ana.now())["peers"]]
+        assert said == ["asks for more than all there is: served slowly"]
+        assert SIZE < got < 2 * SIZE

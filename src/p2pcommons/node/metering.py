@@ -36,6 +36,7 @@ class _Meter:
     def __init__(self) -> None:
         self.work = TokenBucket(WORK_S_PER_S, WORK_S_BURST)
         self.served = ServedBudget()
+        self.files = ServedBudget()
 
 
 class Meters:
@@ -56,7 +57,7 @@ class Meters:
 
 
 class Metered:
-    """One session's way to the meter of its peer."""
+    """The way of one session, or of one stream on which files are served, to its peer's meter."""
 
     def __init__(self, context: NodeContext, meters: Meters, peer_id: str) -> None:
         self._context = context
@@ -86,6 +87,15 @@ class Metered:
     def served(self, size: int) -> None:
         """Charge bytes of contributions that are sent now."""
         self._spend_served(size)
+
+    async def until_file_served(self, held_bytes: int) -> None:
+        """Wait until what this peer was given of files is paid for; all of them take so much."""
+        owed = self._meter.files.spend(0, held_bytes, trio.current_time())
+        await self._pause(owed, MUCH_SENT)
+
+    def file_served(self, size: int, held_bytes: int) -> None:
+        """Charge bytes of files that are sent now."""
+        self._meter.files.spend(size, held_bytes, trio.current_time())
 
     def _spend_served(self, size: int) -> float:
         held = self._context.storage.size_bytes()
