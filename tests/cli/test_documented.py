@@ -63,8 +63,8 @@ def fields_of(section: str) -> set[str]:
 
 def object_of(heading: str) -> set[str]:
     text = DOCUMENT.read_text().partition(f"### {heading}\n")[2].partition("\n#")[0]
-    first = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
-    cells = " ".join(first) if first else text.partition(".\n")[0].partition("share it:")[2]
+    listed = text.partition(".\n")[0].partition("share it:")[2]
+    cells = listed or " ".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE))
     return set(re.findall(r"`([a-z_]+)`", cells))
 
 
