@@ -1,0 +1,101 @@
+"""Whom a node dials, and how often, when many of those it knows never answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import trio
+import trio.testing
+
+from p2pcommons.config import Mode
+from p2pcommons.net.dialing import DialReport
+from p2pcommons.node.meeting import ABSENT_TRIES, DIALS_MAX, LATE_SECONDS, LATE_TRIES, Meeting
+from p2pcommons.node.state import NodeState
+from p2pcommons.store import Store
+
+NOW = 1_790_000_000
+DIAL_SECONDS = 6.0
+
+
+class Nobody:
+    """A host that reaches nobody, each time after some seconds."""
+
+    peer_id = "here"
+    gate = SimpleNamespace(blocked_until=lambda _peer_id: 0.0)
+
+    def __init__(self) -> None:
+        self.dialled: list[tuple[float, str]] = []
+        self._tell, self.events = trio.open_memory_channel[Any](1)
+        self.on_wake: Any = None
+
+    def connected_peers(self) -> tuple[str, ...]:
+        return ()
+
+    async def dial(self, peer_id: str, addresses: tuple[str, ...]) -> DialReport:
+        self.dialled.append((trio.current_time(), peer_id))
+        await trio.sleep(DIAL_SECONDS)
+        return DialReport(False, ((addresses[0], "no answer in time"),))
+
+
+class Book:
+    """An address book as a node's storage gives it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def know(self, peer_id: str, failures: int) -> None:
+        self._store.upsert_peer(peer_id, ["/ip4/192.0.2.7/tcp/4001"], source="invite", now=NOW)
+        for _ in range(failures):
+            self._store.note_dialled(peer_id, ok=False, next_try=NOW, now=NOW)
+
+    async def read(self, call: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        return call(self._store)
+
+
+async def dials(book: Book, seconds: float) -> list[tuple[float, str]]:
+    """Meet for so long; when each was dialled."""
+    host = Nobody()
+    context = SimpleNamespace(
+        mode=Mode.FRIENDS,
+        state=NodeState(),
+        storage=book,
+        attempt=book.read,
+        now=lambda: NOW,
+        chance=Random(1),
+    )
+    reconciling = SimpleNamespace(blame=lambda _peer_id, _why: None)
+    meeting = Meeting(cast(Any, context), cast(Any, host), cast(Any, reconciling))
+    began = trio.current_time()
+    with trio.move_on_after(seconds):
+        await meeting.run()
+    return [(at - began, peer_id) for at, peer_id in host.dialled]
+
+
+@pytest.mark.trio
+async def test_those_who_never_answer_do_not_keep_others_waiting(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    with Store.open(tmp_path / "replica.db") as store:
+        book = Book(store)
+        for number in range(2 * DIALS_MAX):
+            book.know(f"absent{number}", ABSENT_TRIES)
+        book.know("friend", 0)
+        tried = await dials(book, 2.0)
+    assert "friend" in {peer_id for _, peer_id in tried}
+    assert len(tried) < DIALS_MAX
+
+
+@pytest.mark.trio
+async def test_who_did_not_answer_for_a_day_is_tried_each_hour(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    with Store.open(tmp_path / "replica.db") as store:
+        book = Book(store)
+        book.know("absent", LATE_TRIES)
+        tried = await dials(book, 10 * LATE_SECONDS)
+    assert 7 <= len(tried) <= 13
