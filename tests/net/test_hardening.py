@@ -196,6 +196,13 @@ async def _nothing_is_kept_of_a_peer_that_has_left() -> bool:
         return not any(str(bob.peer_id) in str(each) for each in kept.values())
 
 
+@shows("counted-sockets")
+async def _bytes_on_the_wire_are_counted() -> bool:
+    async with host("alice") as alice, host("bob") as bob:
+        await connect(bob, alice)
+        return sum(alice.traffic.of(bob.peer_id)) > 0
+
+
 @shows("no-root-logger")
 async def _connections_do_not_set_up_logging() -> bool:
     root = logging.getLogger()

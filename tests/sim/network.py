@@ -185,6 +185,7 @@ class StreamEnd:
         self._owner = owner
         self._frames: deque[bytes | None] = deque()
         self._unread_bytes = 0
+        self.bytes_read = 0
         self._in_flight_bytes = 0
         self._arrived = trio.Event()
         self._has_room = trio.Event()
@@ -272,6 +273,7 @@ class StreamEnd:
         net = self._connection.net
         if data is not None:
             self._unread_bytes += len(data)
+            self.bytes_read += len(data)
             traffic = net.traffic
             traffic.frames += 1
             traffic.frame_bytes += len(data)

@@ -14,13 +14,17 @@ import trio
 
 from p2pcommons.errors import NetworkError, RejectedError, RejectReason
 from p2pcommons.net.library import LIBRARY_ERRORS
-from p2pcommons.net.muxer import socket_of
+from p2pcommons.net.limits import SLOWEST_BYTES_PER_S
+from p2pcommons.net.muxer import GuardedStream, socket_of
+from p2pcommons.net.pacing import PORTION_BYTES_MIN
 from p2pcommons.protocol.identify import IDENTIFY_PROTOCOL
 from p2pcommons.protocol.kademlia_messages import KAD_PROTOCOL
 from p2pcommons.protocol.varints import write_varint
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from p2pcommons.net.pacing import Pace
 
 VARINT_PROTOCOLS = frozenset({KAD_PROTOCOL, IDENTIFY_PROTOCOL})
 _LENGTH = struct.Struct(">I")
@@ -43,6 +47,11 @@ class ByteStream:
         self._stream = stream
         self._write_seconds_max = write_seconds_max
         self._unread = bytearray()
+        self.bytes_read = 0
+        """What has come on this stream so far, also of a frame that is not complete."""
+        inner = getattr(stream, "muxed_stream", None)
+        if isinstance(inner, GuardedStream):
+            inner.patience_s = write_seconds_max
         self._write_lock = trio.Lock()
         self._is_over = False
 
@@ -91,6 +100,7 @@ class ByteStream:
         except LIBRARY_ERRORS:
             return False
         self._unread += data
+        self.bytes_read += len(data)
         return bool(data)
 
     async def write(self, data: bytes) -> None:
@@ -104,9 +114,7 @@ class ByteStream:
                 raise NetworkError("the stream is closed")
             done = False
             try:
-                with trio.move_on_after(self._write_seconds_max):
-                    await self._stream.write(data)
-                    done = True
+                done = await self._write_in_turn(data)
             except LIBRARY_ERRORS as error:
                 raise NetworkError(f"the stream was cut: {_reason(error)}") from error
             finally:
@@ -114,6 +122,27 @@ class ByteStream:
                     await self.reset()
             if not done:
                 raise NetworkError("the other side does not read")
+
+    async def _write_in_turn(self, data: bytes) -> bool:
+        """Write, portion by portion where this host has a limit; False when it takes too long."""
+        connection = self._stream.muxed_conn
+        pace: Pace | None = getattr(connection, "pace", None)
+        if pace is None or len(data) <= PORTION_BYTES_MIN:
+            return await self._write_in_time(data)
+        for start in range(0, len(data), pace.portion):
+            portion = data[start : start + pace.portion]
+            await pace.claim(self.peer_id, len(portion))
+            connection.paid_out += len(portion)
+            if not await self._write_in_time(portion):
+                return False
+        return True
+
+    async def _write_in_time(self, data: bytes) -> bool:
+        # One that takes nothing at all is given up sooner, by the stream itself.
+        with trio.move_on_after(self._write_seconds_max + len(data) / SLOWEST_BYTES_PER_S):
+            await self._stream.write(data)
+            return True
+        return False
 
     async def close(self) -> None:
         """Say that nothing more will be written. What the other side still writes can be read."""

@@ -31,6 +31,7 @@ from p2pcommons.net.library import (
 from p2pcommons.net.limits import PAUSED, BufferBudget, ConnectionGate, Handshake, Held, HostLimits
 from p2pcommons.net.listening import listen_on
 from p2pcommons.net.notices import SwarmNotices
+from p2pcommons.net.pacing import Pace
 from p2pcommons.net.paths import CIRCUIT, is_circuit, machine_of, path_of
 from p2pcommons.net.sleep import watch_for_sleep
 from p2pcommons.net.sockets import host_key
@@ -55,6 +56,7 @@ class Host:
         self.limits = limits
         self.gate = ConnectionGate(limits)
         self.traffic = Traffic()
+        self.pace = Pace(limits.bytes_per_second) if limits.bytes_per_second else None
         self._announced: dict[str, tuple[str, ...]] = {}
         self.library_host, self._swarm = make_host(key_seed, limits)
         # The library's own takes the relay's name out of an address that leads over a relay.
@@ -262,10 +264,7 @@ class Host:
             self.traffic.end(socket_stream)
 
     async def shake_hands(self, raw: Any, machine: str, listen_address: Any = None) -> None:
-        """Take a connection that somebody else began, a circuit as well; until it is closed.
-
-        `machine` is what counts as its address for the limits.
-        """
+        """Take what somebody else began, circuits too; `machine` is its address for the limits."""
         scope = trio.move_on_after(self.limits.handshake_seconds_max)
         handshake = Handshake(machine, scope.cancel)
         if not self.gate.begin(handshake):
@@ -293,7 +292,7 @@ class Host:
         refusal = self.gate.refusal(peer_id, address, is_inbound, trio.current_time())
         if peer_id == self.peer_id:
             refusal = "that is this node"
-        follow(self.traffic, muxed)
+        follow(self.traffic, muxed, self.pace)
         if refusal is not None:
             forget(self.traffic, muxed)
             self.gate.note_dropped(peer_id, refusal)
@@ -337,6 +336,8 @@ class Host:
         tasks: Any
         async with trio.open_nursery() as tasks:
             tasks.start_soon(self._events.pump)
+            if self.pace is not None:
+                tasks.start_soon(self.pace.run)
             tasks.start_soon(self.circuits.retire)
             tasks.start_soon(watch_for_sleep, self.probe)
             tasks.start_soon(watch_interfaces, self._addresses_changed)

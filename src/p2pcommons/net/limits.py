@@ -36,6 +36,12 @@ REPLIES_PER_SECOND = 200
 REPLIES_BURST = 2000
 """Muxer frames that a peer makes us send (ping answers, acknowledgements, resets)."""
 
+STALL_SECONDS_MAX = 5.0
+"""Of a stream of the library's own protocols, gossip for one: a neighbour that takes nothing."""
+
+SLOWEST_BYTES_PER_S = 1_000
+"""A peer that takes less than this of a frame, on average, does not really read it."""
+
 WRITE_SECONDS_MAX = 20.0
 """A frame that the other side does not take in this time ends the connection."""
 
@@ -84,6 +90,9 @@ class HostLimits:
     """Streams of our own protocols that one peer may have open towards us."""
     negotiate_seconds_max: float = 10.0
     stream_writes_seconds_max: float = 30.0
+    """Until a peer that takes nothing at all of what is written is given up."""
+    bytes_per_second: int = 0
+    """In and out together, for the whole host; 0: as fast as it goes."""
 
 
 @dataclass(eq=False, slots=True)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 from libp2p.io.exceptions import ConnectionClosedError
+from libp2p.stream_muxer.exceptions import MuxedStreamError
 from libp2p.stream_muxer.yamux import yamux
 from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
 from p2pcommons.net import limits
+from p2pcommons.net.grants import Grants
 from p2pcommons.net.journal import paced_logger
 from p2pcommons.protocol.budget import TokenBucket
 
@@ -23,10 +25,14 @@ if TYPE_CHECKING:
     from libp2p.abc import IMuxedStream
 
     from p2pcommons.net.limits import BufferBudget
+    from p2pcommons.net.pacing import Pace
 
 log = paced_logger(__name__)
 
 _HEADER = struct.Struct(yamux.YAMUX_HEADER_FORMAT)
+_WINDOW_LOOK_SECONDS = 0.01
+NOISE_BYTES = 18
+"""What a Noise message adds to a frame: length and authentication."""
 _REPLY_FLAGS = yamux.FLAG_ACK | yamux.FLAG_RST
 
 
@@ -48,6 +54,37 @@ class GuardedStream(YamuxStream):
     """A stream whose read can be cancelled without losing what it took from the buffer."""
 
     half_closed_at: float = 0.0
+    patience_s: float = limits.STALL_SECONDS_MAX
+    """How long the other side may take nothing of what is written; those who write set it."""
+
+    async def write(self, data: bytes) -> None:
+        """Write all of `data`, as long as the other side takes some of it now and then.
+
+        The library gives up after five seconds. A peer on a slow line, or one that was told to
+        go slowly, grants its window in small portions.
+        """
+        connection: Any = self.conn
+        sent = 0
+        while sent < len(data):
+            size = await self._take_window(len(data) - sent)
+            header = _HEADER.pack(0, yamux.TYPE_DATA, 0, self.stream_id, size)
+            await connection._write_frame(header + data[sent : sent + size])  # noqa: SLF001
+            sent += size
+
+    async def _take_window(self, wanted: int) -> int:
+        """Return how much may go out in one frame now, waiting for it."""
+        deadline = trio.current_time() + self.patience_s
+        while True:
+            if self.send_closed or self.closed:
+                raise MuxedStreamError("stream is closed for sending")
+            if self.send_window > 0:
+                frame = yamux.MAX_MESSAGE_SIZE - yamux.HEADER_SIZE
+                size = min(self.send_window, frame, wanted)
+                self.send_window -= size
+                return size
+            if trio.current_time() >= deadline:
+                raise MuxedStreamError("the other side does not read")
+            await trio.sleep(_WINDOW_LOOK_SECONDS)
 
     async def read(self, n: int | None = -1) -> bytes:
         """Read up to `n` bytes; see the library for what it raises."""
@@ -72,6 +109,10 @@ class GuardedStream(YamuxStream):
         slack = self.target_recv_window - (self.recv_window + buffered)
         if slack < self._grow_threshold():
             return
+        connection: Any = self.conn
+        if connection.pace is not None:
+            connection.grants.wanted(self)
+            return
         async with self.window_lock:
             granted = self._grow_to_delta(buffered) + self._apply_autotune_epoch(buffered)
             self._pending_recv_release = 0
@@ -91,6 +132,11 @@ class GuardedYamux(Yamux):
         """Of all frames; without what encryption adds, and of those that came only the data."""
         self._heard_at = 0.0
         self._is_probing = False
+        self.pace: Pace | None = None
+        """How fast this host may be; none where there is no limit."""
+        self.grants = Grants(self)
+        self.paid_out = 0
+        """Bytes about to be written that had their turn and are paid for."""
 
     @property
     def budget(self) -> BufferBudget | None:
@@ -151,6 +197,8 @@ class GuardedYamux(Yamux):
         if _HEADER.unpack_from(data)[2] & _REPLY_FLAGS and not self._may_reply():
             raise ConnectionClosedError("too many frames that need an answer")
         self.bytes_out += len(data)
+        if self.pace is not None:
+            await self._pay(self.pace, len(data))
         async with self._write_lock:
             # A write that is cancelled half-way leaves half a Noise message on the wire, and with
             # it the whole connection is lost. So a write once begun is finished, or it ends the
@@ -169,6 +217,15 @@ class GuardedYamux(Yamux):
                 raise ConnectionClosedError("write timed out")
         await trio.lowlevel.checkpoint()
 
+    async def _pay(self, pace: Pace, size: int) -> None:
+        """Pay for a frame; what had no turn yet and is not small may have to wait for one."""
+        paid = min(self.paid_out, size)
+        self.paid_out -= paid
+        if size <= _HEADER.size or paid == size:
+            pace.charge(size - paid + NOISE_BYTES)
+        else:
+            await pace.promptly(str(self.peer_id), size - paid + NOISE_BYTES)
+
     def _may_reply(self) -> bool:
         if self._replies.take(1, trio.current_time()):
             return True
@@ -178,6 +235,8 @@ class GuardedYamux(Yamux):
     async def _read_data_body(self, length: int) -> bytes:
         self._heard_at = trio.current_time()
         self.bytes_in += length
+        if self.pace is not None:
+            self.pace.charge(self.grants.unpaid(length) + _HEADER.size + NOISE_BYTES)
         self._buffered_bytes += length
         if self._buffered_bytes > limits.CONNECTION_BUFFER_BYTES_MAX:
             self._buffered_bytes = self.buffered_bytes() + length

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from libp2p.io.trio import TrioTCPStream
 
 if TYPE_CHECKING:
+    from p2pcommons.net.pacing import Pace
     from p2pcommons.net.traffic import Traffic
 
 
@@ -31,9 +32,13 @@ class CountedSocket(TrioTCPStream):
         return data
 
 
-def follow(traffic: Traffic, muxed: Any) -> None:
-    """Count a connection that has shaken hands for its peer."""
+def follow(traffic: Traffic, muxed: Any, pace: Pace | None = None) -> None:
+    """Count a connection that has shaken hands for its peer, and keep it to the pace.
+
+    One that runs through a relay is paced where its bytes are: on the relay's connection.
+    """
     outer = _socket_under(muxed.secured_conn)
+    muxed.pace = None if outer is None else pace
     traffic.begin(outer or muxed, str(muxed.peer_id), is_inner=outer is None)
 
 

@@ -49,7 +49,9 @@ LOOKED_AT_ONCE = 2
 HOLDERS_AT_ONCE = 8
 """Streams on which files are coming. A file that nobody has takes none of them."""
 CHUNK_SECONDS = 60.0
-"""As long as a holder may take for one chunk before others are asked for it."""
+SLOW_BYTES_MIN = 4_096
+"""As long as a holder may take for one chunk before others are asked for it, unless at least so
+much of it came meanwhile."""
 ASK_AGAIN_SECONDS = 15.0
 """A peer that did not have a file is asked again then: it may have got it meanwhile."""
 LOOK_SECONDS = 0.5
@@ -280,8 +282,7 @@ class Attachments:
 
     async def _take_chunk(self, stream: StreamPort, fetch: Fetch, plan: BlobFetch) -> bool:
         """Read and keep one chunk; False where the peer does not have it."""
-        with trio.fail_after(CHUNK_SECONDS):
-            frame = await stream.read_frame(CHUNK_BYTES)
+        frame = await _read_while_it_comes(stream)
         if frame is None:
             raise NetworkError("the stream ended before the file")
         taken = plan.take(stream.peer_id, frame)
@@ -299,6 +300,16 @@ class Attachments:
             raise UserError(
                 f"{free // 1_000_000} MB are left at {folder}: not enough for this file"
             )
+
+
+async def _read_while_it_comes(stream: StreamPort) -> bytes | None:
+    """Read a frame, for as long as it takes while some of it comes. Raises TooSlowError."""
+    while True:
+        before = stream.bytes_read
+        with trio.move_on_after(CHUNK_SECONDS):
+            return await stream.read_frame(CHUNK_BYTES)
+        if stream.bytes_read - before < SLOW_BYTES_MIN:
+            raise trio.TooSlowError
 
 
 def read_id(value: object) -> bytes:

@@ -38,7 +38,13 @@ from p2pcommons.protocol.events import (
     StreamEnded,
     Tick,
 )
-from p2pcommons.protocol.limits import FRAME_BYTES_MAX, NONCE_BYTES
+from p2pcommons.protocol.limits import (
+    FRAME_BYTES_MAX,
+    NONCE_BYTES,
+    WANT_IDS_MAX,
+    WANT_IDS_MIN,
+    SessionLimits,
+)
 from p2pcommons.protocol.session import Session
 
 if TYPE_CHECKING:
@@ -57,6 +63,10 @@ FRAMES_AHEAD_MAX = 4
 """Frames waiting to be written when more is loaded: a peer that never reads costs a megabyte or
 two, and the session is never kept from taking what comes in."""
 TICK_SECONDS = 1.0
+WANT_SECONDS = 2.0
+"""What one want should take where there is a limit of bytes a second."""
+WANT_BYTES_USUAL = 500
+"""Of a contribution."""
 
 
 class SessionDriver:
@@ -82,6 +92,7 @@ class SessionDriver:
             now_s=context.now(),
             jitter=context.chance.randrange,
             offered=context.offered,
+            limits=_limits(context.config.number("network.kilobytes_per_second") * 1_000),
             full_check=full_check,
         )
         self._events_in, self._events = trio.open_memory_channel[Event](EVENTS_WAITING_MAX)
@@ -194,9 +205,12 @@ class SessionDriver:
         self._flushed.set()
 
     async def _tick(self) -> None:
+        before = 0
         while True:
             await trio.sleep(TICK_SECONDS)
-            await self._tell(Tick())
+            arrived = self._stream.bytes_read
+            await self._tell(Tick(is_arriving=arrived > before))
+            before = arrived
 
     async def _tell(self, event: Event) -> None:
         await self._events_in.send(event)
@@ -277,6 +291,14 @@ class SessionDriver:
 
 def _size(envelope: Envelope) -> int:
     return len(envelope.header) + len(envelope.body or b"")
+
+
+def _limits(bytes_per_s: int) -> SessionLimits:
+    """Return the limits of a session: where a person limits the rate, it asks for less at once."""
+    if bytes_per_s == 0:
+        return SessionLimits()
+    ids = int(bytes_per_s * WANT_SECONDS / WANT_BYTES_USUAL)
+    return SessionLimits(want_ids_max=min(max(ids, WANT_IDS_MIN), WANT_IDS_MAX))
 
 
 def _now_ms() -> int:

@@ -24,6 +24,8 @@ class StreamPort(Protocol):
     """Frames to and from one peer."""
 
     peer_id: str
+    bytes_read: int
+    """What has come so far, also of a frame that is not complete."""
 
     async def read_frame(self, bytes_max: int) -> bytes | None:
         """Read the next frame; None at the end. Raises RejectedError, NetworkError."""

@@ -20,6 +20,7 @@ from p2pcommons.logs import log_to
 from p2pcommons.model import ed25519
 from p2pcommons.net.gossip import open_gossip
 from p2pcommons.net.host import Host, open_host
+from p2pcommons.net.limits import HostLimits
 from p2pcommons.net.nat import Nat
 from p2pcommons.node.admission import StrangersPool, pool_limits
 from p2pcommons.node.attachments import read_id
@@ -144,7 +145,9 @@ class Runtime:
         control_server = ControlServer(self._paths.socket(), self._operations())
         async with AsyncExitStack() as stack:
             if self._mode is not Mode.OFF:
-                ports = _libp2p_ports(seed, self._listen_addresses())
+                rate = self._config.number("network.kilobytes_per_second") * 1_000
+                limits = HostLimits(bytes_per_second=rate)
+                ports = _libp2p_ports(seed, self._listen_addresses(), limits)
                 network = Network(self._context, ports, _libp2p_nat, self._libp2p_relays)
                 self._network = await stack.enter_async_context(network.open())
                 await self._note_addresses()
@@ -319,12 +322,15 @@ class Runtime:
         )
 
 
-def _libp2p_ports(seed: bytes, listen: Sequence[str]) -> OpenPorts:
+def _libp2p_ports(seed: bytes, listen: Sequence[str], limits: HostLimits) -> OpenPorts:
     @asynccontextmanager
     async def opened(
         on_fault: Callable[[str, str], None],
     ) -> AsyncGenerator[tuple[HostPort, GossipPort]]:
-        async with open_host(seed, listen) as host, open_gossip(host, on_fault) as gossip:
+        async with (
+            open_host(seed, listen, limits=limits) as host,
+            open_gossip(host, on_fault) as gossip,
+        ):
             yield host, gossip
 
     return opened

@@ -111,6 +111,10 @@ class Arrived:
 class Tick:
     """Time has passed: send one about every second."""
 
+    is_arriving: bool = False
+    """Whether something has come since the last one, if only a part of a frame: on a slow line a
+    whole one takes longer than silence may. Greetings are small, and not waited for like that."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamEnded:

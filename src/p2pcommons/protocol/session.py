@@ -140,9 +140,9 @@ class Session:
                 self._context.computed(event)
             case Arrived(commons, ids):
                 self._channels.arrived(commons, ids)
-            case Tick():
+            case Tick(is_arriving):
                 self._check_budget(now_ms)
-                self._check_silence(now_ms)
+                self._check_silence(now_ms, is_arriving=is_arriving)
             case StreamEnded():
                 # What has been received is still being stored, and belongs into the results.
                 self._ending = EndReason.STREAM_ENDED
@@ -203,12 +203,13 @@ class Session:
         elif self._is_opener and (excess_bytes > 0 or excess_ms > 0):
             self._channels.pause()
 
-    def _check_silence(self, now_ms: int) -> None:
+    def _check_silence(self, now_ms: int, *, is_arriving: bool) -> None:
         idle_ms_max = self._limits.idle_ms_max
         if self._phase is not _Phase.CHANNELS:
             idle_ms_max = min(idle_ms_max, GREETING_MS_MAX)
-        if self._channels.await_driver:
-            self._heard_ms = now_ms  # it is this node that is slow
+        is_slow = is_arriving and self._phase is _Phase.CHANNELS
+        if self._channels.await_driver or is_slow:
+            self._heard_ms = now_ms  # it is this node that is slow, or the line
         elif now_ms - self._heard_ms > idle_ms_max:
             self._end(EndReason.SILENCE)
 
