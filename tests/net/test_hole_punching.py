@@ -108,6 +108,17 @@ async def test_who_is_told_to_dial_leaves_from_the_port_it_listens_on() -> None:
 
 
 @pytest.mark.trio
+async def test_when_both_begin_at_once_one_talk_goes_on() -> None:
+    async with over_a_relay() as pair:
+        alices, bobs = pair.punching(pair.alice), pair.punching(pair.bob)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(alices.punch, pair.bob.peer_id)
+            nursery.start_soon(bobs.punch, pair.alice.peer_id)
+        assert pair.alice.path_to(pair.bob.peer_id)[0] == "direct"
+        assert await says_back(pair.bob, pair.alice)
+
+
+@pytest.mark.trio
 async def test_who_can_be_reached_is_dialled_without_ado() -> None:
     async with over_a_relay() as pair:
         alices = pair.punching(pair.alice, *NOBODY)

@@ -183,7 +183,8 @@ class HolePunching:
         peer_id = stream.peer_id
         if CIRCUIT not in stream.address or not self._is_welcome(peer_id):
             raise NetworkError("no direct connection wanted")
-        if not self._begin(peer_id):
+        # When both begin at once, the talk that the smaller peer id began goes on.
+        if not self._begin(peer_id, yields=self._host.peer_id > peer_id):
             raise NetworkError("asks for a direct connection too often")
         try:
             with trio.fail_after(TALK_SECONDS_MAX):
@@ -207,7 +208,7 @@ class HolePunching:
 
     # Both
 
-    def _begin(self, peer_id: str) -> bool:
+    def _begin(self, peer_id: str, *, yields: bool = False) -> bool:
         """Count an attempt; False when there were too many, or one is under way."""
         now = trio.current_time()
         share = self._shares.pop(peer_id, None) or TokenBucket(
@@ -216,7 +217,7 @@ class HolePunching:
         self._shares[peer_id] = share
         if len(self._shares) > PEERS_MAX:
             self._shares.popitem(last=False)
-        if peer_id in self._busy or len(self._busy) >= PUNCHES_MAX:
+        if len(self._busy) >= PUNCHES_MAX or (peer_id in self._busy and not yields):
             return False
         if not share.take(1, now) or not self._all.take(1, now):
             return False
