@@ -149,7 +149,7 @@ class Churn:
     def __init__(self, chosen: argparse.Namespace, nodes: Sequence[Home]) -> None:
         self._chosen = chosen
         self._chance = random.Random(chosen.seed)
-        addresses = fixed_addresses(len(nodes), self._chance)
+        addresses = fixed_addresses(len(nodes))
         self._members = [
             Member(home, address) for home, address in zip(nodes, addresses, strict=True)
         ]

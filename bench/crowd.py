@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import threading
@@ -20,7 +21,6 @@ from p2pcommons.paths import find_paths
 from p2pcommons.replica import open_replica
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable, Mapping, Sequence
 
     from harness import Json
@@ -66,10 +66,13 @@ def figures(home: Home) -> Figures | None:
     )
 
 
-def fixed_addresses(count: int, chance: random.Random) -> list[str]:
-    """Loopback listen addresses whose ports no outgoing connection takes while a node is down."""
+def fixed_addresses(count: int) -> list[str]:
+    """Loopback listen addresses whose ports no outgoing connection takes while a node is down.
+
+    At random whatever the seed of a bench: two that run at once must not want the same ones.
+    """
     found: list[str] = []
-    for port in chance.sample(PORTS, len(PORTS)):
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -135,13 +138,13 @@ def start_all(nodes: Sequence[Home], addresses: Sequence[str]) -> None:
             started.result()
 
 
-def start(home: Home, listen: str) -> None:
+def start(home: Home, listen: str, mode: str = "friends") -> None:
     """Start a node and wait until it answers, without a process for each question.
 
     Raises RuntimeError when it ends, or does not answer for a minute.
     """
     log = home.path / "bench-node.out"
-    wanted = home.command("node", "run", "--mode", "friends", "--listen", listen)
+    wanted = home.command("node", "run", "--mode", mode, "--listen", listen)
     with log.open("ab") as out:
         home.node = subprocess.Popen(wanted, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     deadline = time.monotonic() + START_SECONDS

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from crowd import TEXT, fixed_addresses, gather
 from harness import Home, homes, say, wait_equal
+from p2pcommons.errors import StoreError
 from p2pcommons.replica import open_replica
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def main() -> int:
     figures: list[float] = []
     late = 0
     with homes(chosen.nodes) as nodes:
-        addresses = fixed_addresses(len(nodes), chance)
+        addresses = fixed_addresses(len(nodes))
         star = [(place, 0) for place in range(1, len(nodes))]
         commons = gather(nodes, addresses, star, {}, "Sleep")
         wait_equal(nodes, commons, CONNECTED_SECONDS)
@@ -112,7 +113,7 @@ def one_round(
         for place in places:
             write(replicas[place], founding, place, own)
         for place in places:
-            signalled(nodes[place], signal.SIGSTOP)
+            put_to_sleep(nodes[place], replicas[place], founding)
         began = time.monotonic()
         while time.monotonic() - began < seconds:
             for place in range(len(nodes)):
@@ -148,6 +149,22 @@ def wake(
                 waking.held_by_others = seconds
         time.sleep(LOOK_SECONDS)
     return wakings
+
+
+def put_to_sleep(home: Home, replica: Replica, commons: bytes) -> None:
+    """Stop a node outside of a transaction: with a machine that sleeps, its persons sleep too.
+
+    Here they go on writing, and a node that is stopped while it writes would keep them from it.
+    """
+    while True:
+        signalled(home, signal.SIGSTOP)
+        try:
+            replica.store.set_meta("bench.asleep", commons.hex())
+        except StoreError:
+            signalled(home, signal.SIGCONT)
+            time.sleep(LOOK_SECONDS)
+        else:
+            return
 
 
 def write(replica: Replica, commons: bytes, place: int, own: dict[int, list[bytes]]) -> None:

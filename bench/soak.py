@@ -109,7 +109,6 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=5.0)
     parser.add_argument("--connects", type=int, default=1_000)
     parser.add_argument("--plot", type=Path, default=PLOT)
-    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--strangers", nargs="+", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.strangers:
@@ -125,7 +124,6 @@ class Soak:
 
     def __init__(self, chosen: argparse.Namespace) -> None:
         self._chosen = chosen
-        self._chance = random.Random(chosen.seed)
         self._samples: list[Sample] = []
         self._began = 0.0
         self._stops: list[float] = []
@@ -140,7 +138,7 @@ class Soak:
         each = bytes_per_contribution(round(self._chosen.minutes * 60 * self._chosen.rate))
         say(f"a stored contribution costs {each:.0f} bytes of memory in a node just started")
         with homes(self._chosen.nodes) as nodes:
-            addresses = fixed_addresses(len(nodes), self._chance)
+            addresses = fixed_addresses(len(nodes))
             settings = {"network": {"reconcile_seconds": RECONCILE_SECONDS}}
             steps = [step for step in (1, 2, 4) if step < len(nodes)]
             commons = gather(nodes, addresses, chords(len(nodes), steps), settings, "Soak")
