@@ -178,9 +178,10 @@ def announceable(peer_id: str, addresses: Iterable[str]) -> tuple[str, ...]:
     """Those of our addresses that mean something to others on the network, without /p2p/ID."""
     heads: dict[str, None] = {}
     for address in addresses:
-        head = clean_address(address, peer_id)
-        if is_on_network(head):
-            heads[head] = None
+        with suppress(ValueError):
+            head = clean_address(address, peer_id)
+            if is_on_network(head):
+                heads[head] = None
     return tuple(heads)[:ADDRESSES_MAX]
 
 
