@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -57,7 +58,7 @@ class Book:
         return call(self._store)
 
 
-async def dials(book: Book, seconds: float) -> list[tuple[float, str]]:
+async def dials(book: Book, seconds: float, wakes_at: float = inf) -> list[tuple[float, str]]:
     """Meet for so long; when each was dialled."""
     host = Nobody()
     context = SimpleNamespace(
@@ -71,8 +72,13 @@ async def dials(book: Book, seconds: float) -> list[tuple[float, str]]:
     reconciling = SimpleNamespace(blame=lambda _peer_id, _why: None)
     meeting = Meeting(cast(Any, context), cast(Any, host), cast(Any, reconciling))
     began = trio.current_time()
-    with trio.move_on_after(seconds):
-        await meeting.run()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(meeting.run)
+        await trio.sleep(min(wakes_at, seconds))
+        if wakes_at < seconds:
+            host.on_wake()
+            await trio.sleep(seconds - wakes_at)
+        nursery.cancel_scope.cancel()
     return [(at - began, peer_id) for at, peer_id in host.dialled]
 
 
@@ -99,3 +105,14 @@ async def test_who_did_not_answer_for_a_day_is_tried_each_hour(
         book.know("absent", LATE_TRIES)
         tried = await dials(book, 10 * LATE_SECONDS)
     assert 7 <= len(tried) <= 13
+
+
+@pytest.mark.trio
+async def test_a_dial_under_way_when_the_network_changes_delays_nothing(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    with Store.open(tmp_path / "replica.db") as store:
+        book = Book(store)
+        book.know("friend", LATE_TRIES)
+        tried = await dials(book, DIAL_SECONDS + 2, wakes_at=DIAL_SECONDS / 2)
+    assert len(tried) == 2

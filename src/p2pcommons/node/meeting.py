@@ -60,6 +60,8 @@ class Meeting:
         self._reconciling = reconciling
         self._wake = trio.Event()
         self._dialling: set[str] = set()
+        self._changes = 0
+        """How often everything was to be tried anew: what was under way then tells nothing."""
         self._retry_at: dict[str, float] = {}
         self._where: dict[str, tuple[str, ...]] = {}
         """The addresses a peer was dialled at last: a new one is tried at once."""
@@ -90,11 +92,13 @@ class Meeting:
 
     def _woke(self) -> None:
         log.info("woken, or on another network: trying everybody again")
+        self._changes += 1
         self._retry_at.clear()
         self._wake.set()
 
     def hurry(self) -> None:
         """Try everybody now: a person asked, or there is a new address or commons."""
+        self._changes += 1
         self._retry_at.clear()
         for peer in self._context.state.peers.values():
             peer.failures = 0
@@ -169,6 +173,7 @@ class Meeting:
         absent = row is not None and row.failures >= ABSENT_TRIES
         try:
             async with self._absent_limiter if absent else self._limiter:
+                changes = self._changes
                 report = await self._host.dial(peer_id, addresses)
             peer = self._context.state.peer(peer_id)
             peer.tried, peer.tried_at = report.tried, self._context.now()
@@ -176,6 +181,8 @@ class Meeting:
             pause = self._pause_after(max(peer.failures, 1))
             if row is not None and row.failures >= LATE_TRIES and not report.connected:
                 pause = max(pause, LATE_SECONDS * self._context.chance.uniform(0.8, 1.2))
+            if changes != self._changes:
+                pause = self._context.chance.uniform(0.2, 0.6)
             self._retry_at[peer_id] = trio.current_time() + pause
             peer.next_try = self._context.now() + round(pause)
             if row is not None:
