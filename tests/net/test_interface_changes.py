@@ -17,6 +17,8 @@ from p2pcommons.net import interface_changes
 from p2pcommons.net.interface_changes import Links, watch_interfaces
 from p2pcommons.net.interfaces import idle_ipv6
 
+from .hosts import connect, host
+
 UP, DOWN = 0x1 | 0x40, 0x1
 
 
@@ -113,6 +115,18 @@ async def test_kernel_that_stops_telling_does_not_end_the_host(
         with trio.fail_after(5):
             await told.wait()
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_host_that_moved_says_so_first_and_then_tries_its_connections() -> None:
+    told: list[str] = []
+    async with host("alice") as alice, host("bob") as bob:
+        await connect(alice, bob)
+        alice.on_addresses_changed = lambda: told.append("moved")
+        alice.on_wake = lambda: told.append("woke")
+        await alice._addresses_changed()
+        assert told == ["moved", "woke"]
+        assert bob.peer_id in alice.connected_peers(), "it answered"
 
 
 @pytest.mark.skipif(
