@@ -51,6 +51,9 @@ def ana(tmp_path: Path) -> Iterator[tuple[Paths, str, tuple[str, ...]]]:
             replica.add_entry(garden, title="Compost in a flat", text="Turn it weekly.")
             invite = replica.make_invite(garden).text
             words = replica.four_words(garden)
+            readings = replica.create_commons("Readings").id
+            replica.add_entry(readings, title="The gift, chapter four")
+            replica.offer_commons(readings)
         yield paths, invite, words
     finally:
         nodeprocess.stop(paths)
@@ -66,7 +69,7 @@ async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_invite_brings_the_entries_and_quitting_stops_the_node(
+async def test_an_invite_brings_entries_j_what_is_offered_p_rests_and_quitting_stops_the_node(
     ana: tuple[Paths, str, tuple[str, ...]], tmp_path: Path
 ) -> None:
     _, invite, words = ana
@@ -85,6 +88,17 @@ async def test_an_invite_brings_the_entries_and_quitting_stops_the_node(
             assert app.context.news.standing.words == words
             await press(pilot, "2")
             assert "equal" in screen_text(pilot)
+            await until(pilot, lambda: "Readings" in screen_text(pilot))
+            await pilot.press("J")
+            await until(pilot, lambda: len(app.context.news.overview.commons) == 2)
+            await until(pilot, lambda: "Garden and Readings" in screen_text(pilot))
+            await pilot.press("P")
+            await pilot.pause(0.2)
+            await pilot.press("enter")
+            await until(pilot, lambda: app.context.news.standing.network == "paused")
+            await until(pilot, lambda: app.context.news.status.connected == ())
+            await pilot.press("P")
+            await until(pilot, lambda: app.context.news.standing.level == "equal")
             assert app.bugs == []
             assert nodeprocess.status(paths)["running"]
             await pilot.press("ctrl+q")
