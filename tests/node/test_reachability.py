@@ -42,6 +42,7 @@ class World:
     holes: set[str] = field(default_factory=set[str])
     state: NodeState = field(default_factory=NodeState)
     peer_id: str = ME
+    looks: int = 0
     slept: int = 0
     node: Reachability = field(init=False)
 
@@ -68,6 +69,11 @@ class World:
         self, _own: Callable[[], Awaitable[Sequence[str]]], _welcome: Callable[[str], bool]
     ) -> None:
         await trio.sleep_forever()
+
+    @property
+    def changes(self) -> int:
+        self.looks += 1
+        return self.looks
 
     def listening(self) -> tuple[str, ...]:
         return (self.home,)

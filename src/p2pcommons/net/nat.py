@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
 from p2pcommons.net.hole_punching import HolePunching, PunchReport
 from p2pcommons.net.interfaces import expand_wildcards
+from p2pcommons.net.notices import SwarmNotices
 from p2pcommons.net.reachability import DialBack, DialBackReport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from typing import Any
 
     from p2pcommons.net.host import Host
 
@@ -25,6 +25,12 @@ class Nat:
         self._blame = blame
         self._dial_back = DialBack(host, blame)
         self._punching: HolePunching | None = None
+        self.changes = 0
+        """Grows whenever somebody connects or disconnects."""
+        host.swarm.register_notifee(SwarmNotices(self._note_change, self._note_change))
+
+    def _note_change(self, _muxed: Any) -> None:
+        self.changes += 1
 
     async def run(
         self,

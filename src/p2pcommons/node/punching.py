@@ -44,6 +44,9 @@ class Punching:
         self._host = host
         self._nat = nat
         self._tries: dict[str, _Tries] = {}
+        self._looked_at = -1
+        self._relayed: list[str] = []
+        """Peers to begin with, as they were when somebody connected or went last."""
 
     async def run(self) -> None:
         """Seek direct connections until cancelled."""
@@ -64,11 +67,14 @@ class Punching:
 
     def _look(self, tasks: trio.Nursery) -> None:
         now = trio.current_time()
-        relayed = [
-            peer_id
-            for peer_id in self._host.connected_peers()
-            if self._host.path_to(peer_id)[0] == "relayed" and self._nat.is_ours_to_punch(peer_id)
-        ]
+        if self._looked_at != self._nat.changes:
+            self._looked_at = self._nat.changes
+            self._relayed = [
+                peer_id
+                for peer_id in self._host.connected_peers()
+                if self._nat.is_ours_to_punch(peer_id)
+            ]
+        relayed = self._relayed
         for peer_id in [each for each in self._tries if each not in relayed]:
             if not self._tries[peer_id].under_way:
                 del self._tries[peer_id]

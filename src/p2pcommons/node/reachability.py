@@ -60,6 +60,11 @@ ANNOUNCED = "public"
 class NatPort(Protocol):
     """What this needs of a host with NATs around it; `net.nat.Nat` is the real one."""
 
+    @property
+    def changes(self) -> int:
+        """A number that grows whenever somebody connects or disconnects."""
+        ...
+
     async def run(
         self,
         own_addresses: Callable[[], Awaitable[Sequence[str]]],
@@ -123,6 +128,8 @@ class Reachability:
         self._look_at = -math.inf
         """When the addresses of this machine are to be looked at again."""
         self._relays: tuple[str, ...] = ()
+        self._outsiders_at = -1
+        self._known_outsiders: dict[str, list[str]] = {}
         self._mapping = PortMapping(context, nat.listening, self.mapped)
         self._punching = Punching(context, host, nat)
         self._jitter = 0.0
@@ -235,6 +242,8 @@ class Reachability:
 
         Those for whom the NAT was opened cannot tell how it treats others.
         """
+        if self._outsiders_at == self._nat.changes:
+            return self._known_outsiders
         found: dict[str, list[str]] = {}
         for peer_id in self._host.connected_peers():
             if self._nat.has_hole_for(peer_id):
@@ -244,6 +253,7 @@ class Reachability:
                 if ip is not None and CIRCUIT not in address and is_outside(ip):
                     found.setdefault(host_key((ip, 0)), []).append(peer_id)
                     break
+        self._outsiders_at, self._known_outsiders = self._nat.changes, found
         return found
 
     async def _ask_one(self) -> None:
