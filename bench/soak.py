@@ -15,8 +15,8 @@ second half leaves behind would be a leak.
 Nodes started alone, with a store of half and of all that the run will write, tell what a stored
 contribution costs in memory; growth beyond that is the remainder in the table, fitted over the
 second half with the error of the fit. `OUT` gets samples.csv and result.json. Ends with 1 when
-replicas differ, when handles or threads of a node have grown, or when a node did not stop within
-seconds.
+replicas differ, when handles or threads of a node have grown, when memory grows by 10 MiB an hour
+that nothing explains, or when a node did not stop within seconds.
 """
 
 from __future__ import annotations
@@ -67,6 +67,10 @@ SETTLE_SECONDS = 20.0
 HANDLES_SLACK = 2
 """A stranger that is just there, or one more socket between two nodes that dialled each other."""
 THREADS_SLACK = 1
+LEAK_MIB_PER_HOUR = 10.0
+"""Growth that nothing explains, in the middle of all nodes: 240 MiB a day would be no flat line."""
+JUDGED_MINUTES = 30.0
+"""Before that caches still fill, and the slope says nothing."""
 PLOT = Path(__file__).parents[1] / "docs" / "images" / "soak.png"
 MIB = 1024 * 1024
 PANELS = (
@@ -276,6 +280,11 @@ class Soak:
                 if sample.node == number and sample.second <= period
             ]
             rows.append(self._row(number, mine, period, each))
+        steady = [row for row in rows if not row["restarted"]]
+        unexplained = median(cast("float", row["remainder_mib_per_hour"]) for row in steady)
+        say(f"memory that nothing explains: {unexplained:.1f} MiB an hour in the middle")
+        if self._chosen.minutes >= JUDGED_MINUTES and unexplained > LEAK_MIB_PER_HOUR:
+            self._faults.append("memory grows by more than what is stored")
         self._save(rows, each)
         draw(self._samples, self._chosen.nodes, self._chosen.plot)
         for fault in self._faults:
