@@ -120,3 +120,22 @@ async def test_after_a_pause_the_relay_is_there_again(tmp_path: Path):
         assert rita.status["peer_id"] in relaying_of._lost
         await ana.ask("resume")
         await until(lambda: bool(circuits(ana)))
+
+
+async def test_a_relay_that_is_back_before_anybody_looks_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with relaying(tmp_path / "rita") as rita, running(tmp_path / "ana") as ana:
+        ana.replica.add_peer(rita.addresses[0])
+        await until(lambda: bool(circuits(ana)))
+        monkeypatch.setattr(relaying_module, "LOOK_SECONDS", 1.0)
+        await trio.sleep(0.2)
+        there, here = rita.runtime._network._host, ana.runtime._network._host
+        service = there.circuits.relaying
+        service._places.clear()
+        await there.disconnect(here.peer_id)
+        await until(lambda: not here.circuits.holds(there.peer_id))
+        assert (await here.dial(there.peer_id, rita.addresses)).connected
+        assert circuits(ana)
+        await until(lambda: service.reservations == 1)
+        await until(lambda: bool(circuits(ana)))

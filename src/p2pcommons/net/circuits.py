@@ -164,6 +164,10 @@ class Circuits:
             granted.circuit_bytes,
         )
 
+    def holds(self, relay: str) -> bool:
+        """Whether there is a place with a relay, as far as this side knows."""
+        return relay in self.accept_from
+
     def forget(self, relay: str) -> None:
         """Take no more circuits of a relay; those that stand go on."""
         self.accept_from.discard(relay)

@@ -56,7 +56,9 @@ class Host:
         self.limits = limits
         self.gate = ConnectionGate(limits)
         self.traffic = Traffic()
-        self.pace = Pace(limits.bytes_per_second) if limits.bytes_per_second else None
+        self.pace = (
+            Pace(limits.bytes_per_second, self.gate.kept) if limits.bytes_per_second else None
+        )
         self._announced: dict[str, tuple[str, ...]] = {}
         self.library_host, self._swarm = make_host(key_seed, limits)
         # The library's own takes the relay's name out of an address that leads over a relay.
@@ -327,6 +329,7 @@ class Host:
             self.on_connection_lost(peer_id)
         if peer_id in self._known and not self._open_to(peer_id):
             self._known.discard(peer_id)
+            self.circuits.forget(peer_id)  # a place at a relay ends with the connection
             self._events.put(PeerEvent(peer_id, False))
 
     # Start and stop

@@ -66,6 +66,10 @@ class RelaysPort(Protocol):
         """Take no more circuits of a relay."""
         ...
 
+    def holds(self, relay: str) -> bool:
+        """Return whether there is a place with a relay; one ends with the connection."""
+        ...
+
     def relay_for_others(self, limits: RelayLimits, is_known: Callable[[str], bool]) -> None:
         """Relay from now on; who `is_known` gets a place before strangers."""
         ...
@@ -175,7 +179,9 @@ class Relaying:
             if self._host.path_to(peer_id)[0] in ("direct", "lan")
         ]
         now = trio.current_time()
-        for relay in [relay for relay in self._held if relay not in straight]:
+        # A relay that has started anew may be back before anybody has looked.
+        held = [relay for relay in self._held if relay in straight and self._relays.holds(relay)]
+        for relay in [relay for relay in self._held if relay not in held]:
             log.info("the relay %s is gone", relay)
             self._lost[relay] = _Lost(self._held[relay].addresses, now + REDIAL_PAUSES[0])
             self._let_go(relay)
@@ -188,8 +194,8 @@ class Relaying:
                 self._let_go(relay)
             self._lost.clear()
             return
-        for relay, held in tuple(self._held.items()):
-            if held.renew_at <= now:
+        for relay in held:
+            if self._held[relay].renew_at <= now:
                 await self._ask(relay)
         if len(self._held) < RELAYS_WANTED:
             candidate = self._candidate(straight, now)
