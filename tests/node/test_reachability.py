@@ -223,6 +223,17 @@ async def test_who_is_let_in_through_a_hole_of_its_own_is_not_asked(world: World
 
 
 @in_a_world
+async def test_neighbours_with_addresses_of_the_internet_are_not_outside(world: World) -> None:
+    world.home = "/ip6/2600:1:2:3::7/tcp/4001"
+    world.state.lan["seen"] = ()
+    world.meet("seen", "8.8.8.8", CAME)
+    world.peers["beside"] = "/ip6/2600:1:2:3::8/tcp/4001"
+    await trio.sleep(5)
+    assert world.words == "LAN only"
+    assert world.asked == []
+
+
+@in_a_world
 async def test_with_answers_nobody_is_asked_all_the_time(world: World) -> None:
     for number in range(1, 6):
         world.meet(f"peer {number}", f"8.8.8.{number}", CAME)

@@ -234,26 +234,40 @@ class Reachability:
             self._mapping.addresses_changed()
             self._punching.addresses_changed()
         self._listening = listening
+        self._outsiders_at = -1
 
     # Asking
 
     def _outsiders(self) -> dict[str, list[str]]:
         """Peers on the internet with a connection of their own, by machine.
 
-        Those for whom the NAT was opened cannot tell how it treats others.
+        Those for whom the NAT was opened cannot tell how it treats others, nor can neighbours on
+        the LAN, who have addresses of the internet as well where there is IPv6.
         """
-        if self._outsiders_at == self._nat.changes:
-            return self._known_outsiders
+        if self._outsiders_at != self._nat.changes:
+            self._outsiders_at = self._nat.changes
+            self._known_outsiders = self._look_for_outsiders()
+        lan = self._context.state.lan
+        found = {
+            machine: [peer_id for peer_id in peers if peer_id not in lan]
+            for machine, peers in self._known_outsiders.items()
+        }
+        return {machine: peers for machine, peers in found.items() if peers}
+
+    def _look_for_outsiders(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
+        homes = {host_key((each, 0)) for each in map(ip_of, self._listening) if each}
         for peer_id in self._host.connected_peers():
             if self._nat.has_hole_for(peer_id):
                 continue
             for address in self._host.remote_addresses(peer_id):
                 ip = ip_of(address)
-                if ip is not None and CIRCUIT not in address and is_outside(ip):
-                    found.setdefault(host_key((ip, 0)), []).append(peer_id)
+                if ip is None or CIRCUIT in address or not is_outside(ip):
+                    continue
+                machine = host_key((ip, 0))
+                if machine not in homes:
+                    found.setdefault(machine, []).append(peer_id)
                     break
-        self._outsiders_at, self._known_outsiders = self._nat.changes, found
         return found
 
     async def _ask_one(self) -> None:
