@@ -19,7 +19,7 @@ from p2pcommons.node.measuring import (
 )
 
 _STEPS = st.lists(
-    st.tuples(st.integers(0, 1_000), st.integers(0, 1_000), st.integers(-30, 900)), max_size=40
+    st.tuples(st.integers(0, 1_000), st.integers(0, 1_000), st.integers(0, 900)), max_size=40
 )
 
 
@@ -46,6 +46,15 @@ def test_seconds_in_which_nothing_moved_are_buckets_of_nothing() -> None:
     history = History()
     history.add(1, 2, 100)
     assert history.rows(135) == [[1, 2], [0, 0], [0, 0], [0, 0]]
+
+
+def test_a_clock_that_was_set_back_does_not_stop_the_history() -> None:
+    history = History()
+    history.add(1, 1, 100_000)
+    history.add(2, 2, 99_995)  # a little is no reason for anything
+    history.add(4, 4, 50_000)
+    history.add(8, 8, 50_010)
+    assert history.rows(50_010) == [[3, 3], [4, 4], [8, 8]]
 
 
 def test_a_day_ends_at_midnight_here() -> None:

@@ -34,6 +34,10 @@ class TwistedStream:
         self.close = stream.close
         self.reset = stream.reset
 
+    @property
+    def bytes_read(self) -> int:
+        return self._stream.bytes_read
+
     async def read_frame(self, bytes_max: int) -> bytes | None:
         frame = await self._stream.read_frame(bytes_max)
         if frame is not None and frame.find(b"done", 0, 8) > 0:

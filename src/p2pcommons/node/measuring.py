@@ -38,7 +38,7 @@ class History:
         self._number: int | None = None
 
     def add(self, came: int, went: int, now_s: float) -> None:
-        """Count bytes that moved up to now; a clock that was set back changes no order."""
+        """Count bytes that moved up to now, in seconds of a clock that people may set."""
         self._go_on(now_s)
         self._buckets[-1][0] += came
         self._buckets[-1][1] += went
@@ -51,9 +51,12 @@ class History:
     def _go_on(self, now_s: float) -> None:
         number = int(now_s // BUCKET_SECONDS)
         missing = 1 if self._number is None else number - self._number
+        if missing < -1:
+            missing = 1  # somebody has set the clock back: go on from there
         for _ in range(min(max(missing, 0), BUCKETS)):
             self._buckets.append([0, 0])
-        self._number = number if self._number is None else max(number, self._number)
+        if missing > 0:
+            self._number = number
 
 
 class DaySums:
