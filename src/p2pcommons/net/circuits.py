@@ -26,6 +26,7 @@ from p2pcommons.net.library import (
     ReadWriteCloser,
     read_peer_id,
 )
+from p2pcommons.net.notices import SwarmNotices
 from p2pcommons.net.paths import is_circuit
 from p2pcommons.net.relay import Relay, RelayLimits
 from p2pcommons.net.relay_messages import (
@@ -130,12 +131,18 @@ class Circuits:
         self._dials: dict[str, trio.Lock] = {}
         self.accept_from: set[str] = set()
         """Relays whose circuits are taken: those where this node has a reservation."""
+        self.changes = 0
+        """Grows whenever somebody connects or disconnects."""
+        host.swarm.register_notifee(SwarmNotices(self._note_change, self._note_change))
         self.relaying: Relay | None = None
         """What this host does for others, once it relays."""
 
     def serve(self) -> None:
         """Let relays bring others."""
         self._host.set_stream_handler(STOP_PROTOCOL, self._be_dialled, CIRCUITS_PER_RELAY_MAX)
+
+    def _note_change(self, _muxed: Any) -> None:
+        self.changes += 1
 
     def relay_for_others(self, limits: RelayLimits, is_known: Callable[[str], bool]) -> None:
         """Relay from now on; who `is_known` gets a place before strangers."""

@@ -75,6 +75,11 @@ class RelaysPort(Protocol):
         ...
 
     @property
+    def changes(self) -> int:
+        """A number that grows whenever somebody connects or disconnects."""
+        ...
+
+    @property
     def relaying(self) -> Relay | None:
         """What this host does as a relay; None when it is none."""
         ...
@@ -149,6 +154,9 @@ class Relaying:
         self._relayed_before: dict[str, None] = {}
         """Those that relayed for this node, the last one last: asked at once when they are back."""
         self._dialled_lan: dict[str, float] = {}
+        self._looked_at = -1
+        self._straight: list[str] = []
+        """Peers with a connection of their own, as when somebody connected or went last."""
 
     async def run(self) -> None:
         """Keep relays, until cancelled."""
@@ -173,12 +181,14 @@ class Relaying:
 
     async def _look(self) -> None:
         """Let go of relays that are gone, renew and ask where that is due."""
-        straight = [
-            peer_id
-            for peer_id in self._host.connected_peers()
-            if self._host.path_to(peer_id)[0] in ("direct", "lan")
-        ]
-        now = trio.current_time()
+        if self._looked_at != self._relays.changes:
+            self._looked_at = self._relays.changes
+            self._straight = [
+                peer_id
+                for peer_id in self._host.connected_peers()
+                if self._host.path_to(peer_id)[0] in ("direct", "lan")
+            ]
+        straight, now = self._straight, trio.current_time()
         # A relay that has started anew may be back before anybody has looked.
         held = [relay for relay in self._held if relay in straight and self._relays.holds(relay)]
         for relay in [relay for relay in self._held if relay not in held]:
@@ -217,12 +227,13 @@ class Relaying:
         for peer_id in [each for each in self._pauses if each not in straight]:
             if not self._pauses[peer_id].refusals:  # when it comes again it may relay
                 del self._pauses[peer_id]
+        asked = {peer_id for peer_id, pause in self._pauses.items() if pause.until > now}
+        askable = [each for each in straight if each not in self._held and each not in asked]
+        if not askable:
+            return None
         found: list[tuple[bool, int, str]] = []
         at_home = all(map(is_loopback, self._own_addresses()))
-        for peer_id in straight:
-            pause = self._pauses.get(peer_id)
-            if peer_id in self._held or (pause is not None and pause.until > now):
-                continue
+        for peer_id in askable:
             # Who listens on this machine alone does not want to be met from elsewhere.
             remote = self._host.remote_addresses(peer_id)
             if at_home and not all(map(is_loopback, remote)):
