@@ -56,7 +56,9 @@ class Host:
         self.limits = limits
         self.gate = ConnectionGate(limits)
         self.traffic = Traffic()
-        self.pace = Pace(limits.bytes_per_second) if limits.bytes_per_second else None
+        self.pace = (
+            Pace(limits.bytes_per_second, self.gate.kept) if limits.bytes_per_second else None
+        )
         self._announced: dict[str, tuple[str, ...]] = {}
         self.library_host, self._swarm = make_host(key_seed, limits)
         # The library's own takes the relay's name out of an address that leads over a relay.

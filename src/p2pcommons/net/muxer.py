@@ -17,6 +17,7 @@ from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 from p2pcommons.net import limits
 from p2pcommons.net.grants import Grants
 from p2pcommons.net.journal import paced_logger
+from p2pcommons.net.paths import machine_of
 from p2pcommons.protocol.budget import TokenBucket
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ log = paced_logger(__name__)
 
 _HEADER = struct.Struct(yamux.YAMUX_HEADER_FORMAT)
 _WINDOW_LOOK_SECONDS = 0.01
+HOLD_SECONDS_MAX = 20.0
+"""As long as a connection may be read later for what it sent too much; well below the silence
+after which it would look dead."""
 NOISE_BYTES = 18
 """What a Noise message adds to a frame: length and authentication."""
 _REPLY_FLAGS = yamux.FLAG_ACK | yamux.FLAG_RST
@@ -232,11 +236,24 @@ class GuardedYamux(Yamux):
         self.abort("flooded with frames that need an answer")
         return False
 
+    async def _hold(self, pace: Pace, unpaid: int) -> None:
+        """Read on later where somebody sends more than was granted; of a stranger perhaps never."""
+        peer_id = str(self.peer_id)
+        owed = pace.ungranted(peer_id, machine_of(self), unpaid)
+        if owed > HOLD_SECONDS_MAX and peer_id not in pace.kept:
+            self.abort("sends far more than it may")
+        elif owed > 0:
+            with trio.move_on_after(min(owed, HOLD_SECONDS_MAX)):
+                await self.event_shutting_down.wait()
+
     async def _read_data_body(self, length: int) -> bytes:
         self._heard_at = trio.current_time()
         self.bytes_in += length
         if self.pace is not None:
-            self.pace.charge(self.grants.unpaid(length) + _HEADER.size + NOISE_BYTES)
+            unpaid = self.grants.unpaid(length)
+            self.pace.charge(unpaid + _HEADER.size + NOISE_BYTES)
+            if unpaid:
+                await self._hold(self.pace, unpaid)
         self._buffered_bytes += length
         if self._buffered_bytes > limits.CONNECTION_BUFFER_BYTES_MAX:
             self._buffered_bytes = self.buffered_bytes() + length

@@ -16,6 +16,7 @@ from p2pcommons.protocol.budget import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
+    from collections.abc import Set as AbstractSet
 
 T = TypeVar("T")
 
@@ -30,6 +31,14 @@ PROMPT_SHARE = 0.25
 """Of the rate, for what is small: gossip, greetings, answers. It waits only beyond this."""
 PROMPT_SECONDS = 8.0
 """Of that share, at once."""
+UNGRANTED_SHARE = 0.5
+"""Of the rate, for what one machine sends that it was not granted: the first window of a stream."""
+UNGRANTED_SECONDS = 10.0
+"""Of that share, at once; then it is read later, or it could put the node into debt for hours."""
+UNGRANTED_BYTES_MIN = 2 * 256 * 1_024
+"""Two first windows, whatever the rate."""
+MACHINES_MAX = 512
+"""Machines whose share is remembered."""
 LOOK_SECONDS = 0.5
 LOOK_SECONDS_MIN = 0.001
 
@@ -75,7 +84,9 @@ class _Claim:
 class Pace:
     """One allowance for all connections of a host; `run` gives it out."""
 
-    def __init__(self, bytes_per_s: int) -> None:
+    def __init__(self, bytes_per_s: int, kept: AbstractSet[str] = frozenset()) -> None:
+        """`kept` are peers that share something: each has a share of its own, wherever it is."""
+        self.kept = kept
         self.bytes_per_s = bytes_per_s
         self.portion = min(
             max(int(bytes_per_s * PORTION_SECONDS), PORTION_BYTES_MIN), PORTION_BYTES_MAX
@@ -83,12 +94,28 @@ class Pace:
         self._bucket = TokenBucket(bytes_per_s, max(bytes_per_s * BURST_SECONDS, self.portion))
         prompt = bytes_per_s * PROMPT_SHARE
         self._prompt = TokenBucket(prompt, max(prompt * PROMPT_SECONDS, PORTION_BYTES_MIN))
+        self._ungranted: OrderedDict[str, TokenBucket] = OrderedDict()
         self._turns: Turns[_Claim] = Turns()
         self._wake = trio.Event()
 
     def charge(self, size: int) -> None:
         """Pay for what has moved, or is about to without waiting."""
         self._bucket.spend(size, trio.current_time())
+
+    def ungranted(self, peer_id: str, machine: str, size: int) -> float:
+        """Count what came without a grant; the seconds until that is within the sender's share.
+
+        Strangers at one machine have one share: names cost nothing.
+        """
+        machine = peer_id if peer_id in self.kept else machine
+        share = self._ungranted.pop(machine, None)
+        if share is None:
+            rate = self.bytes_per_s * UNGRANTED_SHARE
+            share = TokenBucket(rate, max(rate * UNGRANTED_SECONDS, UNGRANTED_BYTES_MIN))
+        self._ungranted[machine] = share
+        if len(self._ungranted) > MACHINES_MAX:
+            self._ungranted.popitem(last=False)
+        return share.spend(size, trio.current_time())
 
     async def claim(self, who: str, size: int) -> None:
         """Wait for the turn of `who`, and pay for `size` bytes."""
