@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from p2pcommons.model.glance import key_words
-from p2pcommons.tui import look, network_words
+from p2pcommons.replica import open_replica
+from p2pcommons.tui import look, network_words, shaping
 from p2pcommons.tui.node_status import (
     Attempt,
     CommonsStatus,
@@ -25,6 +28,9 @@ from p2pcommons.tui.peer_lines import called, path_words, peer_lines, peer_rows,
 from p2pcommons.tui.records import CommonsLine, Overview
 from p2pcommons.tui.standing import reach_shown
 from p2pcommons.tui.widgets.traffic_plot import gathered, plotted
+
+if TYPE_CHECKING:
+    from p2pcommons.paths import Paths
 
 NOW = 1_790_000_000
 RUI = "12D3KooWrui"
@@ -176,3 +182,16 @@ def test_a_status_with_fields_of_other_types_is_read_as_not_told() -> None:
     assert status.traffic is not None
     assert status.traffic.history == ((1, 2),)
     assert (status.relay, status.paused) == (RelayStatus(), None)
+
+
+def test_the_overview_is_read_again_when_something_was_committed_or_the_person_changed(
+    garden: Paths,
+) -> None:
+    overviews = shaping.Overviews()
+    with open_replica(garden) as mine, open_replica(garden) as other:
+        first = overviews.read(mine)
+        assert overviews.read(mine).commons is first.commons, "nothing was committed"
+        other.offer_commons(first.commons[0].commons)
+        assert overviews.read(mine).commons[0].offered
+    with open_replica(garden) as reopened:
+        assert overviews.read(reopened).commons[0].offered

@@ -120,6 +120,7 @@ class CommonsApp(App[int]):
             tabs=TABS,
         )
         self._keeper = NodeKeeper(self.context.desk)
+        self._overviews = shaping.Overviews()
         self._poll_seconds = poll_seconds
         self.bugs: list[Exception] = []
 
@@ -198,7 +199,7 @@ class CommonsApp(App[int]):
         """Read the state of the replica; tell the pages when anything was committed."""
         try:
             overview, mode = await self.context.desk.read.run(
-                lambda replica: (shaping.overview(replica), str(replica.config.mode))
+                lambda replica: (self._overviews.read(replica), str(replica.config.mode))
             )
         except P2PCommonsError as error:
             self.context.news.store_trouble = str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -29,17 +30,39 @@ NOT_KEPT = "(text not kept here)"
 UNTITLED = "(without a title)"
 
 
+class Overviews:
+    """Commons, person and what is only here; read anew only when something was committed.
+
+    What strangers wrote can make it take a tenth of a second, and it is asked for every second.
+    Belongs to one lane.
+    """
+
+    def __init__(self) -> None:
+        self._made: tuple[Replica, Overview] | None = None
+
+    def read(self, replica: Replica) -> Overview:
+        """The overview as it is now."""
+        version = replica.data_version()
+        if self._made is None or self._made[0] is not replica or self._made[1].version != version:
+            self._made = (replica, overview(replica))
+        # The person is in files beside the store, which has no part in its version.
+        return dataclasses.replace(self._made[1], me=_me(replica))
+
+
 def overview(replica: Replica) -> Overview:
     """Commons, person and what is only here."""
     version = replica.data_version()
-    identity = replica.identity
-    me = None
-    if identity is not None:
-        me = Me(identity.author, identity.name, identity.shown, identity.words_unconfirmed)
     offered = frozenset(replica.offered())
     lines = tuple(_commons_line(replica, row, offered) for row in replica.commons())
     names = tuple(sorted(replica.peer_names().items()))
-    return Overview(version, me, lines, replica.only_here(), names)
+    return Overview(version, _me(replica), lines, replica.only_here(), names)
+
+
+def _me(replica: Replica) -> Me | None:
+    identity = replica.identity
+    if identity is None:
+        return None
+    return Me(identity.author, identity.name, identity.shown, identity.words_unconfirmed)
 
 
 def entry_lines(replica: Replica, rowids: Sequence[int]) -> tuple[EntryLine, ...]:
