@@ -16,15 +16,18 @@ import os
 import statistics
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import trio
 
-from harness import Home, Json, free_address, homes, say, wait_equal, wait_until
+from crowd import STARTS_AT_ONCE, start, status_of
+from harness import Home, free_address, homes, say, wait_equal, wait_until
 from p2pcommons.net.host import open_host
 from p2pcommons.node.directory import LINGER_SECONDS, Directory
 from p2pcommons.node.state import NodeState
@@ -82,7 +85,7 @@ def main() -> int:
         # The first, by which all came in, two of three holders, and some more.
         doomed = [nodes[0], nodes[1], nodes[2], *nodes[4 : 1 + chosen.killed]]
         # By now the first newcomer holds it too; it goes with the others.
-        dead = {str(newcomers[0].status()["peer_id"]), *(node.peer_id for node in doomed)}
+        dead = {str((status_of(newcomers[0]) or {})["peer_id"]), *(node.peer_id for node in doomed)}
         newcomers[0].kill()
         for node in doomed:
             node.home.kill()
@@ -103,21 +106,26 @@ def main() -> int:
 
 def begin(nodes: Sequence[Node]) -> None:
     """Start all nodes; each knows the first to begin with."""
-    for number, node in enumerate(nodes):
-        network: dict[str, object] = {"reconcile_seconds": 3600}
-        if number:
-            network["bootstrap"] = [nodes[0].address]
-        node.home.configure({"network": network})
-        node.home.run("init", "--name", f"node{number}")
-        status = node.home.start(mode="open", listen=free_address())
-        node.address = cast("list[str]", status["addresses"])[0]
-        node.peer_id = str(status["peer_id"])
+    for node in nodes:
+        node.home.run("init", "--name", node.home.path.name)
+    begin_one(nodes[0], [])
+    with ThreadPoolExecutor(STARTS_AT_ONCE) as pool:
+        list(pool.map(partial(begin_one, bootstrap=[nodes[0].address]), nodes[1:]))
     seconds = wait_until(
         "all know half of all",
         lambda: all(_finding(node.home)["dht_peers"] >= len(nodes) // 2 for node in nodes),
         FOUND_SECONDS,
     )
     say(f"each knows at least half of all {seconds:.1f} s after the last start")
+
+
+def begin_one(node: Node, bootstrap: list[str]) -> None:
+    """Start a node that knows these addresses to begin with."""
+    node.home.configure({"network": {"reconcile_seconds": 3600, "bootstrap": bootstrap}})
+    start(node.home, free_address(), "open")
+    status = status_of(node.home) or {}
+    node.address = cast("list[str]", status["addresses"])[0]
+    node.peer_id = str(status["peer_id"])
 
 
 def hold(nodes: Sequence[Node]) -> str:
@@ -138,9 +146,8 @@ def join_and_find(home: Home, nodes: Sequence[Node], known: Node, commons: str) 
     """Let somebody join by an invite that leads nowhere, knowing one node; a row of the table."""
     invite = decode_invite(str(nodes[3].home.run("invite", commons)["invite"]))
     nowhere = encode_invite(type(invite)(invite.commons, invite.title, invite.peer_id, (NOWHERE,)))
-    home.configure({"network": {"bootstrap": [known.address]}})
     home.run("init", "--name", "newcomer")
-    home.start(mode="open", listen=free_address())
+    begin_one(Node(home), [known.address])
     joining = wait_until("the first answer", lambda: _finding(home)["dht_peers"] > 0, FOUND_SECONDS)
     # Whom it asked for its own place it is still connected with; that would be a short cut.
     time.sleep(LINGER_SECONDS + 5)
@@ -194,9 +201,7 @@ def report(alive: int, found: Sequence[Search], living: set[str], dead: set[str]
 
 
 def _finding(home: Home) -> dict[str, int]:
-    status: Json = home.status()
-    if home.node is not None and home.node.poll() is not None:
-        raise RuntimeError(f"the node of {home.path} ended with {home.node.returncode}")
+    status = status_of(home) or {}
     # A busy node may not answer in time; then it is asked again.
     none = dict.fromkeys(("dht_peers", "looked_up", "asked", "named"), 0)
     return cast("dict[str, int]", status.get("finding", none))

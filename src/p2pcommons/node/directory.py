@@ -56,9 +56,10 @@ MESSAGES_PER_STREAM_MAX = 64
 QUESTIONS_PER_SECOND = 10
 QUESTIONS_BURST = 200
 """Messages of one peer: a search asks each once, a holder tells each of its commons."""
-ALL_QUESTIONS_PER_SECOND = 100
-ALL_QUESTIONS_BURST = 1_000
-"""Messages of all peers together: a third of a millisecond each."""
+ALL_QUESTIONS_PER_SECOND = 50
+ALL_QUESTIONS_BURST = 500
+"""Messages of all peers together: half a millisecond each, up to five where every address in the
+answer is a new one."""
 BUDGETS_MAX = 1_024
 CONNECTED_ASKED_MAX = 8
 """Connected peers that are asked in any case: peers of peers."""

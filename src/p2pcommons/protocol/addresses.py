@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from enum import IntEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import base58
@@ -108,6 +109,7 @@ def without_peer(address: str, peer_id: str) -> str:
     return address.removesuffix(f"/p2p/{peer_id}")
 
 
+@lru_cache(maxsize=8_192)
 def scope_of(address: str) -> Scope:
     """Return from where an address can be used; of one through a relay, that of the relay."""
     ip = _ip_of(address)
@@ -130,6 +132,7 @@ def fitting(addresses: Iterable[str], heard_at: Iterable[str]) -> tuple[str, ...
     return tuple(address for address in addresses if scope_of(address) <= reach)
 
 
+@lru_cache(maxsize=8_192)
 def network_of(address: str) -> str | None:
     """Return what stands for the one who has an address: its network, or the name it is found by.
 

@@ -6,6 +6,7 @@ Only the kinds that this program dials are known; see `protocol.addresses`.
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 import base58
 
@@ -22,6 +23,7 @@ _PARTS_MAX = 8
 _PEER_ID_BYTES = len(PEER_ID_PREFIX) + 32
 
 
+@lru_cache(maxsize=4_096)
 def peer_id_to_bytes(peer_id: str) -> bytes:
     """Return the multihash that a peer id stands for. Raises UserError when it is not one."""
     return PEER_ID_PREFIX + check_peer_id(peer_id)
@@ -34,6 +36,7 @@ def peer_id_from_bytes(data: bytes) -> str | None:
     return base58.b58encode(data).decode()
 
 
+@lru_cache(maxsize=8_192)
 def address_to_bytes(address: str) -> bytes:
     """Return an address as bytes. Raises UserError for one that cannot be dialled."""
     check_address(address)
