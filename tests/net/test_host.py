@@ -162,8 +162,10 @@ async def test_host_that_is_cancelled_stops_at_once() -> None:
 @pytest.mark.trio
 async def test_crowd_that_fills_the_house_keeps_nobody_out() -> None:
     limits = HostLimits(connections_max=6, outbound_reserved=1)
+    dropped: list[tuple[str, str]] = []
     async with host("alice", limits=limits) as alice, host("bob") as bob:
         alice.keep(bob.peer_id)
+        alice.gate.on_dropped = lambda peer_id, why: dropped.append((peer_id, why))
         await connect(bob, alice)
         async with AsyncExitStack() as stack:
             for _ in range(9):
@@ -173,6 +175,8 @@ async def test_crowd_that_fills_the_house_keeps_nobody_out() -> None:
                 assert await says_back(newcomer, alice)
             assert await says_back(bob, alice)
             assert len(alice.gate.held) <= 6
+            assert {why for _, why in dropped} == {"making room for others"}
+            assert bob.peer_id not in {peer_id for peer_id, _ in dropped}
 
 
 @pytest.mark.trio

@@ -226,10 +226,21 @@ def _status_lines(status: Json) -> Iterator[str]:
     finding = cast("Json", status.get("finding") or {})
     if status.get("mode") == "open":
         facts.append(("directory", _directory(finding)))
+    facts.append(("today", _today(cast("Json", status.get("traffic") or {}))))
     if status.get("activity"):
         facts.append(("now", _words(status["activity"])))
     yield from named(facts)
     yield from table([_commons_line(row) for row in _rows(status, "commons")])
+
+
+def _today(traffic: Json) -> str:
+    from p2pcommons.replica import size_said
+
+    def size(name: str) -> str:
+        return size_said(cast("int", traffic.get(name) or 0))
+
+    said = f"{size('day_in')} in, {size('day_out')} out"
+    return f"{said}, of {size('per_day_max')} allowed" if traffic.get("per_day_max") else said
 
 
 def _relays(relay: Json) -> str:
