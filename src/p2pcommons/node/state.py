@@ -179,15 +179,15 @@ class NodeState:
         self.by_session = 0
         """The same by reconciliation."""
         self.gossip_shed = 0
-        self.relay = RelayFigures()
         """Contributions that gossip had no room for; they come by reconciliation."""
         self.traffic = TrafficLog()
         self.handshakes: dict[str, int] = {}
         """Sockets of others that have not shaken hands, or never did."""
         self.paused: Paused | None = None
+        self.finding = Found()
         self.reachability = Standing()
         """How others can reach this node, as far as it knows."""
-        self.finding = Found()
+        self.relay = RelayFigures()
         self.trouble = ""
         """The last failure of the store, in words; empty while all is well."""
 
