@@ -62,7 +62,7 @@ async def test_one_machine_cannot_evade_the_limit_with_ever_new_streams() -> Non
                 except NetworkError:
                     await trio.sleep(0.05)
 
-        with trio.move_on_after(4):
+        with trio.move_on_after(2):
             async with trio.open_nursery() as nursery:
                 for index in range(2):
                     nursery.start_soon(flood, index)

@@ -107,7 +107,7 @@ async def test_a_file_that_nobody_has_gives_its_place_to_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keeping, "FETCHES_MAX", 1)
-    monkeypatch.setattr(keeping, "PATIENCE_SECONDS", 1.5)
+    monkeypatch.setattr(keeping, "PATIENCE_SECONDS", 0.8)
     async with running(tmp_path / "ana") as ana, running(tmp_path / "ben") as ben:
         garden = ana.replica.create_commons("Garden").id
         entry = ana.replica.add_entry(garden, title="Plans").id
