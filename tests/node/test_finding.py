@@ -140,3 +140,19 @@ async def test_a_holder_that_comes_and_goes_causes_no_more_searches_than_none(
             assert planned(searches, now + 1, lacking=True) == 102 + PAUSE_SECONDS
         searches._bring_forward()
         assert searches._searches[GARDEN].due <= 102 + PAUSE_SECONDS
+
+
+async def test_a_stranger_who_may_share_what_was_just_joined_is_not_kept_waiting(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path / "ana") as ana:
+        garden = ana.replica.create_commons("Garden").id
+        async with running(begin_with(tmp_path / "ben", ana.addresses[0])) as ben:
+            told = ben.runtime._context.state.peer(ana.status["peer_id"])
+            await until(lambda: told.shared == frozenset())
+            # Whoever hangs up now must not be taken for a stranger that is tried in ten minutes.
+            ben.runtime._network.hurry()
+            assert told.shared is None
+            ben.replica.join(ana.invite(garden))
+            await ana.runtime._network._host.disconnect(ben.status["peer_id"])
+            await until(lambda: equal(garden, ana, ben))

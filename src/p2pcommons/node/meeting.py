@@ -102,6 +102,8 @@ class Meeting:
         self._retry_at.clear()
         for peer in self._context.state.peers.values():
             peer.failures = 0
+            # With a commons that was joined since, a stranger may be one no more.
+            peer.shared = peer.shared or None
         self._wake.set()
 
     def has_anybody(self) -> bool:
