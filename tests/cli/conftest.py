@@ -25,9 +25,9 @@ SECONDS_MAX = 60.0
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """Return the environment without anything that names a profile."""
+    """Return the environment without anything that names a profile; no router is asked."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("P2PCOMMONS_")}
-    return {**kept, "COLUMNS": "100", **more}
+    return {**kept, "COLUMNS": "100", "P2PCOMMONS_UPNP": "false", **more}
 
 
 @dataclass

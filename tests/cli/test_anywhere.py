@@ -25,7 +25,7 @@ def run(*command: object, **environment: str) -> subprocess.CompletedProcess[str
         stdin=subprocess.DEVNULL,
         timeout=60,
         check=False,
-        env={**kept, **environment},
+        env={**kept, "P2PCOMMONS_UPNP": "false", **environment},
     )
 
 
