@@ -350,7 +350,7 @@ class Directory:
             if not self.visited:
                 self._visiting = trio.Event()
                 await self._visiting.wait()
-            await trio.sleep(LINGER_SECONDS)
+            await trio.sleep_until(min(self.visited.values()) + LINGER_SECONDS)
             await self.let_go()
 
     async def let_go(self) -> None:
