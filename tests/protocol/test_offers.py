@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from p2pcommons.errors import RejectedError
@@ -54,6 +54,7 @@ def test_malformed_questions_are_rejected(question: object) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200))
 def test_garbage_is_rejected_and_nothing_else_happens(frame: bytes) -> None:
+    assume(frame != encode_question(()))  # to ask for nothing is a question
     with pytest.raises(RejectedError):
         decode_question(frame)
     if frame:
