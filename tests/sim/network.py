@@ -320,7 +320,10 @@ class SimHost:
         async with trio.open_nursery() as nursery:
             self._tasks = nursery
             nursery.start_soon(self._events.pump)
-            await trio.sleep_forever()
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._tasks = None  # its node may still write something down; nobody is served
 
     # --- HostPort ------------------------------------------------------------------------------
 
