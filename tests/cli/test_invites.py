@@ -170,6 +170,7 @@ def test_join_that_waits_in_vain_says_what_was_tried(ana: Any, tmp_path: Path) -
     rui.json("node", "start", "--mode", "friends", "--listen", "/ip4/127.0.0.1/tcp/0")
     try:
         done = rui("join", "--wait", "2", invite, "--json")
+        listed = rui("peers").out
     finally:
         rui.json("node", "stop")
     assert done.code == 6
@@ -178,6 +179,7 @@ def test_join_that_waits_in_vain_says_what_was_tried(ana: Any, tmp_path: Path) -
         "others are asked who holds it in mode open alone: node start --mode open",
     ]
     assert "nobody listens there" in done.err
+    assert "/ip4/127.0.0.1/tcp/1: nobody listens there" in listed
 
 
 def test_the_status_of_a_node_in_mode_open_says_what_it_knows_of_the_directory(ana: Any) -> None:

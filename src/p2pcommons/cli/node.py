@@ -201,9 +201,16 @@ def status_lines(status: Json) -> list[str]:
 
 
 def peer_line(peer: Json, now: int) -> tuple[str, str, str]:
-    """Return a peer's id, how the connection stands, and its first address."""
+    """Return a peer's id, how the connection stands, and where: what was tried, else where it is.
+
+    Of several addresses the first; why it did not answer says more than the others.
+    """
     addresses = cast("list[object]", peer.get("addresses") or [""])
-    return _words(peer.get("peer_id")), _standing(peer, now), _words(addresses[0])
+    where = _words(addresses[0])
+    tried = _rows(peer, "tried")
+    if tried and not peer.get("connected"):
+        where = f"{_words(tried[0].get('address'))}: {_words(tried[0].get('outcome'))}"
+    return _words(peer.get("peer_id")), _standing(peer, now), where
 
 
 def _status_lines(status: Json) -> Iterator[str]:
