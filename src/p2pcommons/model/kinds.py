@@ -10,10 +10,11 @@ from __future__ import annotations
 import itertools
 import unicodedata
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from p2pcommons.errors import RejectedError, UserError
 from p2pcommons.model import codec, tags
+from p2pcommons.model.body_fields import BodyFields, SaysNothingError
 from p2pcommons.model.ids import ID_BYTES
 from p2pcommons.model.limits import (
     ATTACHMENT_BYTES_MAX,
@@ -32,8 +33,6 @@ from p2pcommons.model.limits import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-T = TypeVar("T")
 
 COMMONS: Final = "commons"
 PROFILE: Final = "profile"
@@ -217,54 +216,18 @@ def parse_body(kind: str, body: bytes) -> Body | None:
     if type(value) is not dict:
         return None
     try:
-        read = _Fields(cast("dict[str, object]", value))
+        read = BodyFields(cast("dict[str, object]", value))
         if len(read.required("salt", bytes)) != SALT_BYTES:
             return None
         return parser(read)
-    except _SaysNothingError:
+    except SaysNothingError:
         return None
 
 
 _LEFT_OUT_WHEN_EMPTY = frozenset({"languages", "links", "needs"})
 
 
-class _SaysNothingError(Exception):
-    """A rule of the kind is broken."""
-
-
-class _Fields:
-    """Typed access to a decoded body, by exact types."""
-
-    def __init__(self, values: dict[str, object]) -> None:
-        self._values = values
-
-    def required(self, name: str, kind: type[T]) -> T:
-        value = self._values.get(name)
-        if type(value) is not kind:
-            raise _SaysNothingError
-        return value
-
-    def optional(self, name: str, kind: type[T]) -> T | None:
-        return self.required(name, kind) if name in self._values else None
-
-    def items(self, name: str, kind: type[T], count_max: int) -> tuple[T, ...]:
-        if name not in self._values:
-            return ()
-        value = self._values[name]
-        if type(value) is not list:
-            raise _SaysNothingError
-        listed = cast("list[object]", value)
-        if len(listed) > count_max or any(type(item) is not kind for item in listed):
-            raise _SaysNothingError
-        return tuple(cast("list[T]", listed))
-
-    def texts(self, name: str, count_max: int = 64, *, required: bool = False) -> tuple[str, ...]:
-        if required and name not in self._values:
-            raise _SaysNothingError
-        return self.items(name, str, count_max)
-
-
-def _parse_commons(read: _Fields) -> CommonsBody:
+def _parse_commons(read: BodyFields) -> CommonsBody:
     body = CommonsBody(
         title=read.required("title", str),
         purpose=read.required("purpose", str),
@@ -276,13 +239,13 @@ def _parse_commons(read: _Fields) -> CommonsBody:
         needs=read.texts("needs"),
     )
     if body.visibility not in (PUBLIC, CIRCLE):
-        raise _SaysNothingError
+        raise SaysNothingError
     if body.visibility == CIRCLE and not body.why_private:
-        raise _SaysNothingError
+        raise SaysNothingError
     return body
 
 
-def _parse_profile(read: _Fields) -> ProfileBody:
+def _parse_profile(read: BodyFields) -> ProfileBody:
     return ProfileBody(
         name=read.required("name", str),
         about=read.optional("about", str),
@@ -291,7 +254,7 @@ def _parse_profile(read: _Fields) -> ProfileBody:
     )
 
 
-def _parse_entry(read: _Fields) -> EntryBody:
+def _parse_entry(read: BodyFields) -> EntryBody:
     return EntryBody(
         form=read.required("form", str),
         title=read.required("title", str),
@@ -311,23 +274,23 @@ def _calendar_second(seconds: int | None) -> int | None:
     return seconds if seconds is not None and seconds in _CALENDAR_SECONDS else None
 
 
-def _parse_tag(read: _Fields) -> TagBody:
+def _parse_tag(read: BodyFields) -> TagBody:
     return TagBody(read.texts("tags", TAGS_MAX, required=True))
 
 
-def _parse_withdraw(read: _Fields) -> WithdrawBody:
+def _parse_withdraw(read: BodyFields) -> WithdrawBody:
     return WithdrawBody(read.optional("reason", str))
 
 
-def _parse_revoke(read: _Fields) -> RevokeBody:
+def _parse_revoke(read: BodyFields) -> RevokeBody:
     keep = read.items("keep", bytes, KEEP_IDS_MAX)
     ascending = all(first < second for first, second in itertools.pairwise(keep))
     if not ascending or any(len(identifier) != ID_BYTES for identifier in keep):
-        raise _SaysNothingError
+        raise SaysNothingError
     return RevokeBody(keep, read.optional("reason", str))
 
 
-def _parse_attach(read: _Fields) -> AttachBody:
+def _parse_attach(read: BodyFields) -> AttachBody:
     body = AttachBody(
         name=read.required("name", str),
         size=read.required("size", int),
@@ -337,16 +300,16 @@ def _parse_attach(read: _Fields) -> AttachBody:
         note=read.optional("note", str),
     )
     if not 1 <= body.size <= ATTACHMENT_BYTES_MAX or len(body.sha256) != ID_BYTES:
-        raise _SaysNothingError
+        raise SaysNothingError
     if len(body.chunks) != -(-body.size // CHUNK_BYTES) * ID_BYTES:
-        raise _SaysNothingError
+        raise SaysNothingError
     return body
 
 
-def _parse_pledge(read: _Fields) -> PledgeBody:
+def _parse_pledge(read: BodyFields) -> PledgeBody:
     files = read.optional("files", int) or 0
     if files < 0:
-        raise _SaysNothingError
+        raise SaysNothingError
     return PledgeBody(
         text=read.required("text", str),
         keep=read.required("keep", bool),
@@ -355,7 +318,7 @@ def _parse_pledge(read: _Fields) -> PledgeBody:
     )
 
 
-_PARSERS: Final[Mapping[str, Callable[[_Fields], Body]]] = {
+_PARSERS: Final[Mapping[str, Callable[[BodyFields], Body]]] = {
     COMMONS: _parse_commons,
     PROFILE: _parse_profile,
     ENTRY: _parse_entry,

@@ -104,12 +104,8 @@ class Host:
 
     def remote_addresses(self, peer_id: str) -> tuple[str, ...]:
         """The other ends of the connections with a peer; see `dialled_addresses`."""
-        found = (
-            address
-            for connection in self._open_to(peer_id)
-            for address in connection.get_transport_addresses()
-        )
-        return tuple(dict.fromkeys(str(address) for address in found))
+        found = (at for each in self._open_to(peer_id) for at in each.get_transport_addresses())
+        return tuple(dict.fromkeys(map(str, found)))
 
     def dialled_addresses(self, peer_id: str) -> tuple[str, ...]:
         """Those remote addresses that we dialled, so that they can be dialled again."""
