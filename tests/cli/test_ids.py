@@ -166,6 +166,7 @@ def test_create_has_defaults_and_says_what_was_made(empty: Any) -> None:
     assert made["count"] == 2  # the founding contribution and the profile it carries
     (listed,) = empty.json("commons", "list")["items"]
     assert listed.pop("bytes") > 0
+    assert (listed.pop("offered"), listed.pop("pledges")) == (False, [])
     assert listed == made
 
 
