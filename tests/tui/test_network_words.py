@@ -45,6 +45,13 @@ def test_a_pair_that_only_declined_strangers_is_said_to_be_equal_but_for_them():
     assert pair_words(pair, NOW) == "equal but for 1,200 of strangers 2 minutes ago"
 
 
+def test_news_after_a_comparison_that_was_equal_are_not_said_to_differ():
+    since = PairStatus(RUI.peer_id, equal=False, was_equal=True, at=NOW - 120, count=6)
+    assert pair_words(since, NOW) == "equal 2 minutes ago, news since"
+    said = network_sentence(node(RUI, INES, pairs=(equal(INES), since)), "lan", NOW)
+    assert said == ("busy", "2 peers, equal 2 minutes ago, news since"), "nothing is compared now"
+
+
 def equal(peer: PeerStatus, seconds_ago: int = 120) -> PairStatus:
     return PairStatus(peer.peer_id, equal=True, at=NOW - seconds_ago)
 

@@ -80,6 +80,8 @@ def test_a_row_says_how_far_behind_one_is_and_why_a_peer_was_dropped() -> None:
     assert told(here, equal) == ("equal 2 minutes ago: Garden", "equal", -1.0)
     assert told(here, arriving) == ("312 of 1,840 of Garden", "busy", 312 / 1_840)
     assert told(here, apart)[0] == "Garden: differed 2 minutes ago, 12 there"
+    since = PairStatus(RUI, equal=False, was_equal=True, at=NOW - 120, count=6)
+    assert told(here, since)[0] == "Garden: equal 2 minutes ago, news since"
     assert told(here) == ("connected, not compared", "quiet", -1.0)
     assert told(PeerStatus(RUI, connected=True, shared=0))[0] == "shares no commons with you"
     dropped = PeerStatus(RUI, connected=False, blocked_until=NOW + 60, reason="bad signature")

@@ -92,6 +92,8 @@ class PairStatus:
     """Contributions that one side declined, where nothing else differs."""
     count: int = 0
     """How many contributions the peer held when they last compared."""
+    was_equal: bool = False
+    """Whether they were equal when they last compared; something has come since if not `equal`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +348,7 @@ def _pair(pair: Mapping[str, object]) -> PairStatus:
         of=_number(known, "of"),
         only_declined=_number(pair, "only_declined"),
         count=_number(pair, "count"),
+        was_equal=_text(pair, "outcome") == "equal",
     )
 
 

@@ -236,7 +236,7 @@ def _session_words(session: SessionStatus) -> str:
 
 def _counts(pair: PairStatus, here: int = 0) -> str:
     """How far apart two replicas are in numbers, where they differ and that is known."""
-    if pair.equal or pair.of or not pair.count:
+    if pair.equal or pair.was_equal or pair.of or not pair.count:
         return ""
     return f", {pair.count:,} there" + (f", {here:,} here" if here else "")
 

@@ -63,7 +63,10 @@ def network_sentence(status: NodeStatus, mode: str, now: int) -> tuple[str, str]
         latest = max(pair.at for _, pair in pairs)
         everyone = "all equal" if len(connected) > 1 else "equal"
         return "equal", f"{peers}, {everyone} {wording.ago(latest, now)}"
-    if pairs:
+    behind = [pair for _, pair in pairs if not pair.equal]
+    if behind and all(pair.was_equal for pair in behind):
+        return "busy", f"{peers}, {pair_words(min(behind, key=lambda pair: pair.at), now)}"
+    if behind:
         return "busy", f"{peers}, comparing"
     return "alone", f"{peers} connected, no commons shared with them yet"
 
@@ -86,6 +89,8 @@ def pair_words(pair: PairStatus, now: int) -> str:
         return f"equal {wording.ago(pair.at, now)}"
     if pair.of:
         return f"{pair.have:,} of {pair.of:,} received"
+    if pair.was_equal:
+        return f"equal {wording.ago(pair.at, now)}, news since"
     if pair.only_declined:
         ago = wording.ago(pair.at, now)
         return f"equal but for {pair.only_declined:,} of strangers {ago}"
