@@ -13,6 +13,7 @@ import trio
 import trio.testing
 
 from p2pcommons.config import Mode
+from p2pcommons.errors import NetworkError
 from p2pcommons.net.dialing import DialReport
 from p2pcommons.node.meeting import ABSENT_TRIES, DIALS_MAX, LATE_SECONDS, LATE_TRIES, Meeting
 from p2pcommons.node.state import NodeState
@@ -116,3 +117,33 @@ async def test_a_dial_under_way_when_the_network_changes_delays_nothing(
         book.know("friend", LATE_TRIES)
         tried = await dials(book, DIAL_SECONDS + 2, wakes_at=DIAL_SECONDS / 2)
     assert len(tried) == 2
+
+
+class Gone(Nobody):
+    """A host from which a peer hung up at the end of its session."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: set[str] = set()
+
+    def keep(self, peer_id: str) -> None:
+        self.kept.add(peer_id)
+
+    def dialled_addresses(self, _peer_id: str) -> tuple[str, ...]:
+        return ()
+
+    remote_addresses = dialled_addresses
+
+    async def open_stream(self, _peer_id: str, _protocol: str) -> Any:
+        await trio.lowlevel.checkpoint()
+        raise NetworkError("not connected")
+
+
+@pytest.mark.trio
+async def test_no_room_is_kept_for_who_has_gone_before_it_was_noted_that_it_shares() -> None:
+    host = Gone()
+    context = SimpleNamespace(mode=Mode.FRIENDS, state=NodeState(), now=lambda: NOW)
+    reconciling = SimpleNamespace(blame=lambda _peer_id, _why: None)
+    meeting = Meeting(cast(Any, context), cast(Any, host), cast(Any, reconciling))
+    await meeting.note_shared("eve")
+    assert host.kept == set()

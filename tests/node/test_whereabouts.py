@@ -12,7 +12,7 @@ import trio
 from tests.node.nodes import equal, running, until
 from tests.protocol.test_identify import identify
 
-from p2pcommons.errors import NetworkError
+from p2pcommons.errors import NetworkError, StoreError
 from p2pcommons.node import whereabouts
 from p2pcommons.node.context import NodeContext
 from p2pcommons.node.state import NodeState
@@ -67,10 +67,16 @@ class Place:
     store: Store
     host: Says
     blamed: list[str] = field(default_factory=list[str])
+    troubles: list[str] = field(default_factory=list[str])
+    fails: StoreError | None = None
 
     def __post_init__(self) -> None:
         context = SimpleNamespace(
-            state=NodeState(), now=lambda: NOW, storage=self, attempt=self.read
+            state=NodeState(),
+            now=lambda: NOW,
+            storage=self,
+            attempt=self.read,
+            note_trouble=self.note_trouble,
         )
         self.whereabouts = Whereabouts(
             cast(NodeContext, context),
@@ -78,8 +84,13 @@ class Place:
             lambda peer_id, _why: self.blamed.append(peer_id),
         )
 
+    def note_trouble(self, error: StoreError) -> None:
+        self.troubles.append(str(error))
+
     async def read(self, call: Any) -> Any:
         await trio.lowlevel.checkpoint()
+        if self.fails is not None:
+            raise self.fails
         return call(self.store)
 
     def book(self) -> dict[str, tuple[str, ...]]:
@@ -171,3 +182,23 @@ async def test_who_was_not_reached_for_months_is_forgotten_unless_a_person_enter
         here.store.upsert_peer(source, (LISTENS,), source=source, now=long_ago)
     await here.whereabouts.tidy(here.store.peers())
     assert set(here.book()) == {"reached", "connected", "invite", "manual"}
+
+
+@pytest.mark.trio
+async def test_a_store_that_fails_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    here = place(tmp_path, LISTENS)
+    here.fails = StoreError("the disk is gone", "replica.db")
+    await here.whereabouts.learn("ben")
+    assert here.troubles == ["the disk is gone"]
+    here.fails = None
+    assert here.book() == {}
+
+
+@pytest.mark.trio
+async def test_who_hung_up_before_it_was_asked_is_not_remembered_for_ever(tmp_path: Path) -> None:
+    here = place(tmp_path, LISTENS, connected=("ben",))
+    await here.whereabouts.learn("ben")
+    here.whereabouts.gone("eve")
+    await here.whereabouts.learn("eve")
+    await here.whereabouts.tidy(())
+    assert set(here.whereabouts._asked) == {"ben"}  # pyright: ignore[reportPrivateUsage]

@@ -105,6 +105,7 @@ class Keeper:
         again = trio.current_time() >= self._all_again_at
         if again:
             self._all_again_at = trio.current_time() + ALL_AGAIN_SECONDS
+            self._forget_waits()
         for commons in self._files.keys() - self._context.kept.keys():
             del self._files[commons]
         for commons, keeping in self._context.kept.items():
@@ -136,6 +137,11 @@ class Keeper:
         if len(files.rows) > FILES_MAX:
             first = sorted(files.rows.values(), key=files.place)[:FILES_MAX]
             files.rows = {row.id: row for row in first}
+
+    def _forget_waits(self) -> None:
+        """Forget until when a file had to wait, once it may be tried again."""
+        now = trio.current_time()
+        self._not_before = {each: due for each, due in self._not_before.items() if due > now}
 
     def _end_fruitless(self) -> bool:
         """Forget what has come or failed, and end what brings nothing; tell whether any was."""

@@ -149,9 +149,9 @@ class Meeting:
         for peer_id, seen in self._context.state.lan.items():
             # What the LAN shows is fresh; the book may be from yesterday's network.
             addresses[peer_id] = tuple(dict.fromkeys((*seen, *addresses.get(peer_id, ()))))
-        for peer_id in [peer_id for peer_id in self._retry_at if peer_id not in addresses]:
-            del self._retry_at[peer_id]
-            self._where.pop(peer_id, None)
+        for kept in (self._retry_at, self._where):
+            for peer_id in [peer_id for peer_id in kept if peer_id not in addresses]:
+                del kept[peer_id]
         connected = set(self._host.connected_peers())
         now, next_due = trio.current_time(), math.inf
         if now - self._tidied_at >= TIDY_SECONDS:
@@ -241,7 +241,8 @@ class Meeting:
 
     async def note_shared(self, peer_id: str) -> None:
         """Put a peer with whom something is shared into the address book, and keep room for it."""
-        self._host.keep(peer_id)
+        if peer_id in self._host.connected_peers():
+            self._host.keep(peer_id)  # nobody would release one that has gone meanwhile
         self._context.state.peer(peer_id).failures = 0
         addresses = self._host.dialled_addresses(peer_id) or self._context.state.lan.get(
             peer_id, ()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from p2pcommons.errors import NetworkError, RejectedError
+from p2pcommons.errors import NetworkError, RejectedError, StoreError
 from p2pcommons.net.interfaces import ip_of
 from p2pcommons.protocol.addresses import fitting, is_circuit
 from p2pcommons.protocol.identify import IDENTIFY_BYTES_MAX, IDENTIFY_PROTOCOL, listen_addresses
@@ -97,7 +97,11 @@ class Whereabouts:
 
     async def _has_room(self, peer_id: str) -> bool:
         """Make room in the book where too many came: whoever was reached longest ago goes."""
-        book = await self._context.storage.read(lambda store: store.peers())
+        try:
+            book = await self._context.storage.read(lambda store: store.peers())
+        except StoreError as error:
+            self._context.note_trouble(error)
+            return False
         came = [row for row in book if row.source == CAME]
         if len(came) < CAME_MAX or any(row.peer_id == peer_id for row in book):
             return True
@@ -111,6 +115,8 @@ class Whereabouts:
     async def tidy(self, book: Iterable[PeerRow]) -> None:
         """Forget peers that no person entered and that were not reached for months."""
         connected = set(self._host.connected_peers())
+        # One that hung up before it was asked is noted all the same.
+        self._asked = {each: since for each, since in self._asked.items() if each in connected}
         before = self._context.now() - FORGET_SECONDS
         for row in book:
             is_met = row.source not in _ENTERED and row.peer_id not in connected
