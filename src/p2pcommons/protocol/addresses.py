@@ -26,6 +26,10 @@ _PEER_ID_BYTES = 38
 CIRCUIT = "/p2p-circuit"
 """How an address through a relay ends, before the /p2p/ID of who is met there."""
 _NAMES = ("dns", "dns4", "dns6")
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
+"""A name that resolvers know; others come as punycode. It may stand in logs and on screens."""
+_AT_HOME = ("local", "lan", "internal", "intranet", "home", "arpa", "box")
+"""Last parts of names that mean another machine, or none, in another private network."""
 _NETWORK_BITS = {4: 24, 6: 48}
 """What one customer of a provider usually has to itself, by the version of IP."""
 
@@ -114,12 +118,24 @@ def scope_of(address: str) -> Scope:
     """Return from where an address can be used; of one through a relay, that of the relay."""
     ip = _ip_of(address)
     if ip is None:
-        return Scope.GLOBAL
+        return _scope_of_name(address)
     if ip.is_multicast or ip.is_unspecified:
         return Scope.NOBODY
     if ip.is_loopback:
         return Scope.LOOPBACK
-    return Scope.PRIVATE if ip.is_private or ip.is_link_local else Scope.GLOBAL
+    # What carriers and overlay networks share (100.64.0.0/10) is neither private nor global.
+    return Scope.GLOBAL if ip.is_global else Scope.PRIVATE
+
+
+def _scope_of_name(address: str) -> Scope:
+    """What a name leads to is known only when it is asked for; some mean nothing elsewhere."""
+    name = address.split("/")[2].lower().rstrip(".") if address.count("/") > 1 else ""
+    first, dot, last = name.rpartition(".")
+    if last == "localhost":
+        return Scope.LOOPBACK
+    if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", last):
+        return Scope.NOBODY  # resolvers take it for an IP in a spelling of its own
+    return Scope.GLOBAL if dot and first and last not in _AT_HOME else Scope.PRIVATE
 
 
 def fitting(addresses: Iterable[str], heard_at: Iterable[str]) -> tuple[str, ...]:
@@ -167,7 +183,7 @@ def _check_direct(address: str) -> None:
             ipaddress.IPv4Address(host)
         elif protocol == "ip6":
             ipaddress.IPv6Address(host)
-        elif protocol not in _NAMES or not host:
+        elif protocol not in _NAMES or not _NAME.fullmatch(host):
             raise UserError(wrong)
     except ipaddress.AddressValueError as error:
         raise UserError(wrong) from error
