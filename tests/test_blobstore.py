@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from p2pcommons import blobstore
-from p2pcommons.blobstore import BlobStore
-from p2pcommons.errors import UserError
+from p2pcommons.blobstore import BlobStore, Described
+from p2pcommons.errors import StoreError, UserError
 from p2pcommons.model.limits import CHUNK_BYTES
 
 CONTENT = b"".join(bytes([number]) * 100_000 for number in range(7))
@@ -93,3 +93,17 @@ def test_what_cannot_be_attached_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(UserError, match="too large"):
         store.add(filed(tmp_path))
     assert not list((tmp_path / "blobs").iterdir())
+
+
+def test_a_folder_that_cannot_be_read_is_a_store_that_fails(tmp_path: Path) -> None:
+    # A name that no disk takes stands for a disk that is gone: it fails in the same way.
+    store = BlobStore(tmp_path / ("x" * 300))
+    described = Described(len(CONTENT), hashlib.sha256(CONTENT).digest(), bytes(32 * 3))
+    for look in (
+        lambda: store.holds(described.sha256),
+        lambda: store.read_chunk(described.sha256, 0),
+        lambda: store.held_chunks(described),
+        store.bytes_used,
+    ):
+        with pytest.raises(StoreError):
+            look()

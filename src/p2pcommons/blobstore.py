@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -42,8 +42,10 @@ class BlobStore:
         self._folder = folder
 
     def holds(self, sha256: bytes) -> bool:
-        """Tell whether a whole file is here."""
-        return self._whole(sha256).is_file()
+        """Tell whether a whole file is here. Raises StoreError when the folder cannot be read."""
+        path = self._whole(sha256)
+        with _store_errors(path):
+            return path.is_file()
 
     def path(self, sha256: bytes) -> Path:
         """Return where a whole file lies, or would."""
@@ -70,9 +72,9 @@ class BlobStore:
 
         Raises StoreError when it cannot be read.
         """
-        path = self._whole(sha256)
-        if not path.is_file():
+        if not self.holds(sha256):
             return None
+        path = self._whole(sha256)
         with _store_errors(path), path.open("rb") as file:
             file.seek(index * CHUNK_BYTES)
             return file.read(CHUNK_BYTES) or None
@@ -87,7 +89,9 @@ class BlobStore:
         """Return the chunks of a part that are here and right. Raises StoreError."""
         part = self._part(described.sha256)
         held: set[int] = set()
-        if not part.is_file():
+        with _store_errors(part):
+            is_begun = part.is_file()
+        if not is_begun:
             return held
         with _store_errors(part), part.open("rb") as file:
             for index in range(len(described.chunks) // 32):
@@ -158,10 +162,13 @@ class BlobStore:
         return removed
 
     def bytes_used(self) -> int:
-        """Return how much all files and parts take on disk, in bytes."""
-        if not self._folder.is_dir():
-            return 0
-        return sum(path.stat().st_size for path in self._folder.iterdir() if path.is_file())
+        """Return how much all files and parts take on disk, in bytes. Raises StoreError."""
+        used = 0
+        with _store_errors(self._folder):
+            for path in self._folder.iterdir() if self._folder.is_dir() else ():
+                with suppress(FileNotFoundError):  # a part that has become a whole meanwhile
+                    used += path.stat().st_size
+        return used
 
     def _make_folder(self) -> Path:
         make_private(self._folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.node.nodes import Node, equal, in_thread, running, until
 from p2pcommons.errors import UserError
 from p2pcommons.model.limits import CHUNK_BYTES
 from p2pcommons.net.host import open_host
+from p2pcommons.node import attachments
 from p2pcommons.node.attachments import HOLDERS_AT_ONCE
 from p2pcommons.protocol import budget
 from p2pcommons.protocol.blobs import BLOB_PROTOCOL, BlobRequest, encode_request
@@ -132,6 +134,23 @@ async def test_a_disk_that_takes_no_chunk_ends_the_fetch_and_not_the_node(tmp_pa
         assert str(blocked) in fetch.trouble
         blocked.rmdir()
         await whole(ben, file)
+
+
+async def test_a_disk_that_does_not_say_what_is_free_ends_the_fetch_and_not_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_folder: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    async with running(tmp_path / "ana") as ana:
+        _garden, _entry, file = await attached(ana, tmp_path)
+        ana.replica.blobs.remove(file.sha256)
+        monkeypatch.setattr(attachments.shutil, "disk_usage", gone)
+        await ana.ask("fetch", id=file.id.hex())
+        fetch = ana.runtime._network.attachments._fetches[file.id]
+        await until(lambda: bool(fetch.trouble))
+        assert os.strerror(errno.EIO) in fetch.trouble
+        assert (await ana.now())["pid"]
 
 
 async def test_who_fetches_a_file_again_and_again_is_served_slowly_and_named(

@@ -295,7 +295,10 @@ class Attachments:
 
     def _check_room(self, size: int) -> None:
         folder = self._context.paths.data_dir
-        free = shutil.disk_usage(folder).free
+        try:
+            free = shutil.disk_usage(folder).free
+        except OSError as error:
+            raise StoreError(f"{folder}: {error.strerror or error}", str(folder)) from error
         if free - size < FREE_BYTES_MIN:
             raise UserError(
                 f"{free // 1_000_000} MB are left at {folder}: not enough for this file"
