@@ -94,6 +94,16 @@ async def test_a_peer_is_looked_at_copied_named_and_forgotten(garden: Paths) -> 
 
 
 @pytest.mark.asyncio
+async def test_the_keys_of_a_peer_stay_in_sight_however_much_is_told_of_it(garden: Paths) -> None:
+    known = replace(peer(RUI), addresses=tuple(f"/ip4/192.0.2.{n}/tcp/1" for n in range(40)))
+    async with running(garden, NARROW) as pilot:
+        await at_network(pilot, node(known))
+        await press(pilot, "enter")
+        assert "D Forget" in screen_text(pilot)
+        assert "esc Close" in screen_text(pilot)
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("size", [WIDE, NARROW])
 async def test_what_is_offered_nearby_is_listed_and_asked_for(
     garden: Paths, size: tuple[int, int]

@@ -80,7 +80,7 @@ class PeerCard(Dialog[str]):
     )
 
     DEFAULT_CSS = """
-    PeerCard VerticalScroll { height: auto; max-height: 26; scrollbar-size-vertical: 1; }
+    PeerCard VerticalScroll { height: auto; max-height: 75vh; scrollbar-size-vertical: 1; }
     PeerCard VerticalScroll > Static { height: auto; }
     """
 
