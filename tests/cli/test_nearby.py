@@ -31,8 +31,20 @@ def test_words_that_are_neither_invite_nor_title_say_so(ana: Any) -> None:
     code, word, said = ana.error("join", letters)
     assert (code, word) == (2, "usage")
     assert "invite" in said
-    assert ana.error("join", "Moon kitchen")[:2] == (2, "usage")
+    code, word, said = ana.error("join", "Moon kitchen")
+    assert (code, word) == (2, "usage")
+    assert "node start" in said, "an offer is joined by its title, which needs a node"
+    code, word, said = ana.error("join", "P" + "A" * 40)
+    assert "incomplete" in said, "a part of an invite is no title"
+    assert "empty" in ana.error("join", " ")[2]
     assert ana.error("nearby")[:2] == (5, "not-running")
+
+
+def test_what_is_joined_already_is_not_said_to_be_offered_by_nobody(
+    begun: Any, tmp_path: Path
+) -> None:
+    ana = begun.copy(tmp_path / "ana")
+    assert ana.json("join", "Sun kitchen")["already"] is True
 
 
 def test_offering_is_a_choice_that_can_be_taken_back(begun: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import time
 from pathlib import Path
@@ -26,6 +27,8 @@ _QR_BORDER = 1
 _INVITE_CHARS_MAX = 10_000
 _INVITE_CHARS_MIN = 100
 """What is shorter was not meant to be one."""
+_PART_OF_AN_INVITE = re.compile(r"[pP][a-zA-Z2-7-]{31,}")
+"""One word of such letters is an invite that was not copied whole."""
 _OFFER_CHARS_MAX = 300
 """Longer is no title and no id."""
 
@@ -136,16 +139,34 @@ def _join(replica: Replica, text: str) -> JoinResult:
     try:
         return replica.join(text)
     except UserError as no_invite:
-        if len(text) > _OFFER_CHARS_MAX:
+        if len(text) > _OFFER_CHARS_MAX or not text.strip():
             raise
         try:
             return replica.join_offered(text)
         except UserError as no_offer:
-            several = no_offer.code is ErrorCode.USAGE
-            nobody = no_offer.code is ErrorCode.NOT_FOUND and len(text) < _INVITE_CHARS_MIN
-            if several or nobody:
+            if no_offer.code is ErrorCode.USAGE:
                 raise
-            raise no_invite from None
+            joined = _joined_before(replica, text)
+            if joined is not None:
+                return joined
+            if len(text) >= _INVITE_CHARS_MIN or _PART_OF_AN_INVITE.fullmatch(text.strip()):
+                raise no_invite from None
+            if no_offer.code is ErrorCode.NOT_FOUND:
+                raise
+            raise UserError(
+                "this is not an invite; what people nearby offer is seen while a node runs: "
+                "p2pcommons node start"
+            ) from None
+
+
+def _joined_before(replica: Replica, ref: str) -> JoinResult | None:
+    """Return the commons that is joined already under this id or title."""
+    from p2pcommons.replica import JoinResult
+
+    try:
+        return JoinResult(replica.resolve_commons(ref), already=True, inviter="", addresses=())
+    except UserError:
+        return None
 
 
 def _next_step(paths: Paths) -> str:
