@@ -49,6 +49,14 @@ def test_wifi_that_tells_the_same_again_and_again_is_no_change() -> None:
     assert not links.take(link(3, UP, kind=20))
 
 
+def test_nothing_is_remembered_of_links_that_come_and_go_as_those_of_containers_do() -> None:
+    links = Links()
+    for index in range(100):
+        assert links.take(link(index, UP))
+        assert links.take(link(index, UP, kind=17))
+    assert not links._running  # pyright: ignore[reportPrivateUsage]
+
+
 @pytest.mark.parametrize("size", range(40))
 def test_notice_cut_short_is_passed_over(size: int) -> None:
     Links().take(link(2, DOWN)[:size])

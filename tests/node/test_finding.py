@@ -18,6 +18,7 @@ from p2pcommons.node.finding import (
     GREETING_SECONDS,
     PAUSE_SECONDS,
     Finding,
+    read_contacts,
 )
 from p2pcommons.paths import find_paths
 from p2pcommons.protocol.kademlia import provider_key
@@ -156,3 +157,11 @@ async def test_a_stranger_who_may_share_what_was_just_joined_is_not_kept_waiting
             ben.replica.join(ana.invite(garden))
             await ana.runtime._network._host.disconnect(ben.status["peer_id"])
             await until(lambda: equal(garden, ana, ben))
+
+
+@pytest.mark.parametrize("kept", [None, "", "{", "[1]", "7", '{"eve": 7, "ana": ["/ip4/9", 8]}'])
+async def test_what_the_store_kept_of_peers_and_is_not_understood_ends_nothing(
+    kept: str | None,
+) -> None:
+    await trio.lowlevel.checkpoint()
+    assert [each.addresses for each in read_contacts(kept)] in ([], [("/ip4/9",)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from p2pcommons.config import Config
 from p2pcommons.errors import UserError
 from p2pcommons.net.host import open_host
 from p2pcommons.node.measuring import DAY_META, DaySums, day_of, midnight_after
+from p2pcommons.node.pausing import Pausing
+from p2pcommons.node.state import NodeState
 from p2pcommons.replica import open_replica
 from p2pcommons.store.pauses import (
     DAY,
@@ -189,3 +192,27 @@ def test_a_limit_below_nothing_is_refused(tmp_path: Path) -> None:
     config.write_text("[network]\nmegabytes_per_day = -1\n")
     with pytest.raises(UserError, match="no limit"):
         Config.load(config)
+
+
+@pytest.mark.trio
+async def test_a_clock_that_jumps_over_the_end_of_a_pause_ends_the_pause_and_not_the_node(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    times = [100, 9_000]
+
+    async def attempt(_call: object) -> None:
+        await trio.lowlevel.checkpoint()
+
+    context: Any = SimpleNamespace(
+        state=NodeState(),
+        now=lambda: times.pop(0) if len(times) > 1 else times[0],
+        attempt=attempt,
+        config=SimpleNamespace(number=lambda _name: 0),
+    )
+    context.state.paused = Paused(PERSON, 102)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Pausing(context).run)
+        with trio.fail_after(100):
+            while context.state.paused is not None:
+                await trio.sleep(1)
+        nursery.cancel_scope.cancel()

@@ -111,10 +111,10 @@ async def _next(notices: trio.socket.SocketType, links: Links) -> bool:
 
 
 class Links:
-    """Which links carry something, as far as the kernel has told."""
+    """Which links carry something, as far as the kernel has told; of those that went nothing."""
 
     def __init__(self) -> None:
-        self._running: dict[int, bool] = {}
+        self._running: set[int] = set()
 
     def take(self, data: bytes) -> bool:
         """Read one datagram of the kernel; return whether a link went up, down or away.
@@ -136,8 +136,11 @@ class Links:
         return changed
 
     def _note(self, index: int, running: bool) -> bool:
-        before = self._running.get(index, False)
-        self._running[index] = running
+        before = index in self._running
+        if running:
+            self._running.add(index)
+        else:
+            self._running.discard(index)
         return running != before
 
 

@@ -153,7 +153,8 @@ class LanService:
         except SERVICE_ERRORS as error:
             log.info("no goodbye on the local network: %s", error)
         finally:
-            self._zeroconf.close()
+            with suppress(*SERVICE_ERRORS):
+                self._zeroconf.close()
 
 
 class _TextListener(RecordUpdateListener):

@@ -109,8 +109,8 @@ class Engine:
             try:
                 version = await self._context.storage.read(lambda store: store.data_version())
                 if version != seen:
-                    seen = version
                     await self.look()
+                    seen = version  # a look that failed is taken again
                     await trio.sleep(LOOK_PAUSE_SECONDS)
             except StoreError as error:
                 self._context.note_trouble(error)

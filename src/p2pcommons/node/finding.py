@@ -220,8 +220,7 @@ class Finding:
         except StoreError as error:
             self._context.note_trouble(error)
             return
-        found = cast("dict[str, list[str]]", json.loads(kept or "{}"))
-        self.directory.remembered = [Contact(each, tuple(where)) for each, where in found.items()]
+        self.directory.remembered = read_contacts(kept)
 
     # --- what is not ---------------------------------------------------------------------------
 
@@ -301,3 +300,17 @@ class Finding:
                 await self.directory.pursue(lookup, Kind.GET_PROVIDERS, key, named)
             search.cancel_scope.cancel()
         return lookup.answered
+
+
+def read_contacts(kept: str | None) -> list[Contact]:
+    """Read the peers that the store kept; what is not understood is none."""
+    try:
+        found = cast("object", json.loads(kept or "{}"))
+    except ValueError:
+        return []
+    listed = cast("dict[str, object]", found) if isinstance(found, dict) else {}
+    return [
+        Contact(peer_id, tuple(each for each in where if isinstance(each, str)))
+        for peer_id, where in listed.items()
+        if isinstance(where, list)
+    ]

@@ -70,13 +70,13 @@ class Pausing:
         """End pauses when their time has come."""
         await self._hang_up()
         while True:
-            changed, paused = self._changed, self._context.state.paused
-            if paused is not None and paused.is_over(self._context.now()):
+            changed, paused, now = self._changed, self._context.state.paused, self._context.now()
+            if paused is not None and paused.is_over(now):
                 log.info("the pause is over")
                 await self._set(None)
                 continue
             left = None if paused is None else paused.until
-            seconds = float("inf") if left is None else left - self._context.now()
+            seconds = float("inf") if left is None else left - now
             with trio.move_on_after(min(seconds, LOOK_SECONDS)):
                 await changed.wait()
 
