@@ -31,6 +31,7 @@ class Says:
     """A host whose peers answer Identify with these bytes."""
 
     frame: bytes | None
+    peer_id: str = "12D3KooWana"
     remote: str = CAME_FROM
     path: str = "direct"
     connected: tuple[str, ...] = ()
@@ -134,6 +135,21 @@ async def test_who_came_over_a_relay_is_met_again_over_its_relays_alone(tmp_path
     here = place(tmp_path, LISTENS, at_home, *relayed, remote=relayed[0], path="relayed")
     await here.whereabouts.learn("ben")
     assert here.book() == {"ben": tuple(relayed[:2])}
+
+
+@pytest.mark.trio
+async def test_nobody_is_dialled_over_this_node_itself(tmp_path: Path) -> None:
+    over_us = f"/ip4/192.0.2.9/tcp/4001/p2p/{RELAY}/p2p-circuit"
+    here = place(tmp_path, LISTENS, over_us, peer_id=RELAY)
+    await here.whereabouts.learn("ben")
+    assert here.book() == {"ben": (LISTENS,)}
+
+
+@pytest.mark.trio
+async def test_of_who_came_it_is_known_when(tmp_path: Path) -> None:
+    here = place(tmp_path, LISTENS)
+    await here.whereabouts.learn("ben")
+    assert [(row.last_seen, row.last_success) for row in here.store.peers()] == [(NOW, None)]
 
 
 @pytest.mark.trio

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -90,6 +91,8 @@ def test_a_row_says_how_far_behind_one_is_and_why_a_peer_was_dropped() -> None:
         RUI, connected=False, source="invite", tried=(Attempt("/ip4/192.0.2.1", "refused"),)
     )
     assert told(away)[0] == "refused, never reached, by invite"
+    came = replace(away, source="came")
+    assert told(came)[0] == "refused, gone again, came here", "who came has been here"
 
 
 def test_the_card_of_a_peer_says_everything_that_is_known() -> None:

@@ -281,8 +281,9 @@ def _standing(peer: Json, now: int) -> str:
     if peer.get("reason"):
         return _words(peer["reason"])
     parts: list[str] = []
-    last = cast("int | None", peer.get("last_success"))
-    parts.append(f"met {ago(last, now)}" if last else "not met yet")
+    last = cast("int | None", peer.get("last_seen"))
+    unmet = "came here" if peer.get("source") == "came" else "not met yet"
+    parts.append(f"met {ago(last, now)}" if last else unmet)
     next_try = cast("int | None", peer.get("next_try"))
     if next_try:
         parts.append(f"next try {until(next_try, now)}")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from p2pcommons.node.context import NodeContext
     from p2pcommons.node.ports import HostPort
-    from p2pcommons.store import PeerRow
+    from p2pcommons.store import PeerRow, Store
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +66,12 @@ class Whereabouts:
         if not addresses or not await self._has_room(peer_id):
             return
         now = self._context.now()
-        await self._context.attempt(
-            lambda store: store.upsert_peer(peer_id, addresses, source=CAME, now=now)
-        )
+
+        def note(store: Store) -> None:
+            store.upsert_peer(peer_id, addresses, source=CAME, now=now)
+            store.note_seen(peer_id, now=now)
+
+        await self._context.attempt(note)
 
     async def _where(self, peer_id: str) -> tuple[str, ...]:
         """Ask a peer where it listens, and over which relays; nothing where it does not say."""
@@ -76,7 +79,11 @@ class Whereabouts:
         machines = {ip_of(address) for address in remote if not is_circuit(address)}
         told = await self._told(peer_id)
         listens = [each for each in told if not is_circuit(each) and ip_of(each) in machines]
-        circuits = fitting([each for each in told if is_circuit(each)], remote)
+        # Over this node leads nowhere: whoever has a place here is connected here.
+        over_us = f"/p2p/{self._host.peer_id}/p2p-circuit"
+        circuits = fitting(
+            [each for each in told if is_circuit(each) and over_us not in each], remote
+        )
         return (*listens[:ADDRESSES_MAX], *circuits[:CIRCUITS_MAX])
 
     async def _told(self, peer_id: str) -> tuple[str, ...]:

@@ -103,7 +103,9 @@ def peer_words(peer: PeerStatus, now: int) -> str:
         return f"connected; {peer.slowed}" if peer.slowed else "connected"
     if peer.blocked_until > now:
         return f"set aside, again {wording.wait(peer.blocked_until - now)}: {peer.reason}"
-    seen = f"last here {wording.ago(peer.last_seen, now)}" if peer.last_seen else "never reached"
+    # Of who came, the address book knows no moment, unless it was dialled with success since.
+    unseen = "gone again" if peer.source == "came" else "never reached"
+    seen = f"last here {wording.ago(peer.last_seen, now)}" if peer.last_seen else unseen
     if peer.next_try:
         return f"{seen}, next try {wording.wait(peer.next_try - now)}"
     return seen
