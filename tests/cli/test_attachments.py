@@ -50,6 +50,12 @@ def test_what_cannot_be_attached_or_fetched_is_said(garden: Any, tmp_path: Path)
     assert garden.error("attach", "0" * 64, __file__)[:2] == (3, "not-found")
     assert garden.error("fetch", "x")[:2] == (2, "usage")
     assert garden.error("fetch", entry)[:2] == (3, "not-found")
+    assert "no files" in garden("attachments", entry).err
+    (tmp_path / "plan.txt").write_text("dig")
+    made = garden.json("attach", entry, str(tmp_path / "plan.txt"))
+    said = garden.error("fetch", made["id"], "--out", str(tmp_path / "no" / "plan.txt"))[2]
+    assert said.endswith("cannot be written: No such file or directory")
+    garden.json("withdraw", made["id"])
 
 
 @pytest.mark.parametrize(

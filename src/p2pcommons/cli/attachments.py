@@ -49,7 +49,10 @@ def attach(invocation: Invocation, entry: str, path: Path, name: str, note: str 
     with invocation.open_as_person() as replica:
         commons, identifier = entry_named(replica, entry)
         made = replica.attach(commons, identifier, path, name=name, note=note)
-    steps = (f"others get it with: p2pcommons fetch {short(made.id)}",)
+    steps = (
+        f"{made.name}: {size_said(made.size)}",
+        f"others get it with: p2pcommons fetch {short(made.id)}",
+    )
     return Reply(attachment_fields(made), [made.id.hex()[:10]], steps)
 
 
@@ -64,7 +67,8 @@ def attachments(invocation: Invocation, entry: str) -> Reply:
     with invocation.open_as_person() as replica:
         listed = replica.attachments(*entry_named(replica, entry))
     lines = attachment_lines(listed)
-    return Reply({"items": [attachment_fields(each) for each in listed]}, lines)
+    steps = () if listed else ("no files: p2pcommons attach ENTRY FILE",)
+    return Reply({"items": [attachment_fields(each) for each in listed]}, lines, steps)
 
 
 @command(

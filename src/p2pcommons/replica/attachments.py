@@ -103,7 +103,8 @@ class Attachments(Peers):
         except FileExistsError as error:
             raise UserError(f"{path} is there already", ErrorCode.CONFLICT) from error
         except (OSError, StoreError) as error:
-            raise UserError(f"{path} cannot be written: {error}", ErrorCode.FAILED) from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise UserError(f"{path} cannot be written: {why}", ErrorCode.FAILED) from error
         return path
 
     def _named(self, prefix: str) -> list[Found]:
