@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from p2pcommons.paths import find_paths
+from p2pcommons.peerkey import load_peer_seed, peer_id_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -128,6 +131,9 @@ def test_peers_are_noted_and_forgotten_without_a_node(ana: Any) -> None:
     assert known[0]["connected"] is False
     assert known[0]["addresses"] == ["/ip4/192.0.2.7/tcp/4001"]
     assert ana.error("peers", "add", "/ip4/192.0.2.7/tcp/4001")[0] == 2
+    own = peer_id_of(load_peer_seed(find_paths(ana.path)))
+    code, _, said = ana.error("peers", "add", f"/ip4/192.0.2.7/tcp/4001/p2p/{own}")
+    assert (code, said.split(";")[0]) == (2, "that is this node")
     assert ana.error("peers", "remove", "nobody-here")[0] == 3
     assert known[0]["name"] == ""
     named = ana.json("peers", "name", peer[-8:], "Rui, at home")

@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from p2pcommons.cli.nearby import nearby_lines
+from p2pcommons.model.glance import key_words
+from p2pcommons.replica.nearby import NearPeer, Offer
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -45,6 +49,14 @@ def test_what_is_joined_already_is_not_said_to_be_offered_by_nobody(
 ) -> None:
     ana = begun.copy(tmp_path / "ana")
     assert ana.json("join", "Sun kitchen")["already"] is True
+
+
+def test_who_is_near_is_called_as_elsewhere() -> None:
+    peer_id = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"
+    near = [NearPeer(peer_id, True, False, (), (Offer(bytes(32), "Readings"),))]
+    (line,) = nearby_lines(near, {})
+    assert f"Readings  {' '.join(key_words(peer_id)[:2])} …c6iDEp  on this network" in line
+    assert "Rui …c6iDEp" in nearby_lines(near, {peer_id: "Rui"})[0]
 
 
 def test_offering_is_a_choice_that_can_be_taken_back(begun: Any, tmp_path: Path) -> None:

@@ -10,12 +10,14 @@ from p2pcommons.cli.columns import table
 from p2pcommons.cli.output import Reply
 from p2pcommons.cli.parsing import command
 from p2pcommons.cli.terminal import width_columns
+from p2pcommons.model.glance import key_words
 from p2pcommons.model.ids import short
 
 if TYPE_CHECKING:
     from p2pcommons.cli.invocation import Invocation
     from p2pcommons.replica.nearby import NearPeer
 
+_WORDS_SHOWN = 2
 _TITLE_LACKING = "(title not known yet)"
 
 
@@ -34,16 +36,19 @@ def nearby(invocation: Invocation) -> Reply:
     """
     with invocation.open() as replica:
         peers = replica.nearby()
+        names = replica.peer_names()
     offers = {each.commons: each.title for peer in peers for each in peer.offers}
     steps = _steps(peers, bool(offers))
-    return Reply({"items": [_fields(peer) for peer in peers]}, _lines(peers), steps)
+    return Reply({"items": [_fields(peer) for peer in peers]}, nearby_lines(peers, names), steps)
 
 
-def _lines(peers: list[NearPeer]) -> list[str]:
+def nearby_lines(peers: list[NearPeer], names: dict[str, str]) -> list[str]:
+    """Return who is near, by the name given here or two key words, with what each offers."""
     rows: list[tuple[str, ...]] = []
     for peer in peers:
         where = "on this network" if peer.on_lan else "connected"
-        who = f"…{peer.peer_id[-8:]}"
+        words = " ".join(key_words(peer.peer_id)[:_WORDS_SHOWN])
+        who = f"{names.get(peer.peer_id) or words} …{peer.peer_id[-6:]}"
         rows += [
             (short(each.commons), each.title or _TITLE_LACKING, who, where) for each in peer.offers
         ] or [("", "offers nothing you have not joined", who, where)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from p2pcommons.errors import ErrorCode, UserError
 from p2pcommons.model.limits import NAME_CHARS_MAX
 from p2pcommons.model.words import clean_line
+from p2pcommons.peerkey import load_peer_seed, peer_id_of
 from p2pcommons.protocol.addresses import (
     check_peer_id,
     read_peer_addresses,
@@ -35,9 +36,12 @@ class Peers(Transfer):
         """Note an address that ends in /p2p/ID and return the peer's id; the node dials it.
 
         With `bootstrap` it also goes into the setting `network.bootstrap`, where it stays when
-        the address book is lost. Raises UserError saying what is wrong with the address.
+        the address book is lost. Raises UserError saying what is wrong with the address, or that
+        it is one of this node.
         """
         bare, peer_id = split_peer_address(address)
+        if peer_id == peer_id_of(load_peer_seed(self.paths)):
+            raise UserError("that is this node; whoever wants to meet it adds that address")
         if bootstrap:
             listed = self.config.texts(_BOOTSTRAP)
             self.config.set(_BOOTSTRAP, list(dict.fromkeys([*listed, f"{bare}/p2p/{peer_id}"])))
