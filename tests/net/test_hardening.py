@@ -5,18 +5,26 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.rsa import create_new_key_pair as rsa_key_pair
+from libp2p.crypto.x25519 import create_new_key_pair as create_new_x25519_key_pair
 from libp2p.exceptions import BaseLibp2pError
+from libp2p.io.trio import TrioTCPStream
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.security.noise.transport import Transport as NoiseTransport
 
 from p2pcommons.errors import NetworkError
 from p2pcommons.net import hardening, limits
 from p2pcommons.net.hardening import WORKAROUNDS
 from p2pcommons.net.host import open_host
 from p2pcommons.net.journal import LibraryLog
+from p2pcommons.net.library import LIBRARY_ERRORS, peer_id_of_seed, read_peer_id
+from p2pcommons.net.tcp_dials import raw_connection
 from raw_peer import DATA, RECONCILE, is_hangup, muxed, secured, select, tcp, until_hung_up, varint
 
 from .hosts import ECHO, connect, host, says_back, seed, until
@@ -213,6 +221,51 @@ async def _connections_do_not_set_up_logging() -> bool:
         return not root.handlers
     finally:
         root.handlers = handlers
+
+
+async def _fails_as_a_dial(play: Callable[[trio.SocketStream], Awaitable[None]]) -> bool:
+    """Whether a peer that agrees on Noise and then plays this is one that was not reached."""
+
+    async def serve(stream: trio.SocketStream) -> None:
+        lines = b"\x13/multistream/1.0.0\n\x07/noise\n"
+        await stream.send_all(lines)
+        asked = b""
+        while len(asked) < len(lines):
+            asked += await stream.receive_some(len(lines) - len(asked))
+        await play(stream)
+        await trio.sleep(1)
+
+    bob = peer_id_of_seed(seed("bob"))
+    async with host("alice") as alice, trio.open_nursery() as servers:
+        listeners: Any = await servers.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+        endpoint = listeners[0].socket.getsockname()
+        raw = raw_connection(await trio.open_tcp_stream(*endpoint), is_initiator=True)
+        try:
+            await alice.swarm.upgrade_outbound_raw_conn(raw, read_peer_id(bob))
+        except LIBRARY_ERRORS:
+            return True
+        finally:
+            servers.cancel_scope.cancel()
+    return False
+
+
+@shows("handshakes-fail-in-one-way")
+async def _garbage_instead_of_a_handshake_is_a_peer_that_was_not_reached() -> bool:
+    async def play(stream: trio.SocketStream) -> None:
+        await stream.send_all(b"\x00\x60" + b"\x01" * 96)
+
+    return await _fails_as_a_dial(play)
+
+
+@shows("muxers-fail-in-one-way")
+async def _garbage_after_a_handshake_is_a_peer_that_was_not_reached() -> bool:
+    async def play(stream: trio.SocketStream) -> None:
+        keys = create_new_key_pair(seed("bob"))
+        noise = NoiseTransport(keys, noise_privkey=create_new_x25519_key_pair().private_key)
+        await noise.secure_inbound(RawConnection(TrioTCPStream(stream), False))
+        await stream.send_all(b"\x00\x20" + b"\x01" * 32)
+
+    return await _fails_as_a_dial(play)
 
 
 @contextmanager

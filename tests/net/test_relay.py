@@ -277,6 +277,26 @@ async def pump(one: FrameStream, other: FrameStream) -> None:
 
 
 @pytest.mark.trio
+@pytest.mark.parametrize("noise", [b"\x01" * 96, b"\x01" * 5, b"", bytes(96)])
+async def test_garbage_instead_of_a_handshake_over_a_relay_is_a_failed_dial(noise: bytes) -> None:
+    """What the cryptography raised went past the dial and ended the node."""
+    lines = b"\x13/multistream/1.0.0\n" + b"\x07/noise\n"
+
+    async def lie(stream: FrameStream, _: bytes) -> None:
+        await stream.write_message(encode_status(Status.OK))
+        await stream.write(lines + len(noise).to_bytes(2, "big") + noise)
+        await stream.read(1)
+        await trio.sleep(1)
+
+    async with host("relay") as relay, host("alice") as alice, host("bob") as bob:
+        await answering(relay, lie)
+        address = circuit_to(relay, alice)
+        report = await bob.dial(alice.peer_id, [address])
+        assert report.tried == ((address, "the relay cut the connection"),)
+        assert await says_back(bob, relay)
+
+
+@pytest.mark.trio
 async def test_what_a_relay_promises_is_bounded() -> None:
     async with host("relay") as relay, host("bob") as bob:
         await connect(bob, relay)

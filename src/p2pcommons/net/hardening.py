@@ -27,7 +27,9 @@ from libp2p.protocol_muxer import multiselect_communicator
 from libp2p.stream_muxer import muxer_multistream
 from libp2p.stream_muxer.yamux import yamux
 from libp2p.tools.anyio_service.trio_manager import TrioManager
+from libp2p.transport.exceptions import MuxerUpgradeFailure, SecurityUpgradeFailure, UpgradeFailure
 from libp2p.transport.tcp import tcp
+from libp2p.transport.upgrader import TransportUpgrader
 from libp2p.utils.varint import read_varint_prefixed_bytes_limited
 
 from p2pcommons.errors import NetworkError
@@ -170,6 +172,30 @@ async def _reset_quietly(muxed_stream: Any) -> None:
         log.debug("reset failed: %r", error)
 
 
+_upgrade_security = TransportUpgrader.upgrade_security
+_upgrade_connection = TransportUpgrader.upgrade_connection
+
+
+async def _secure(self: Any, raw_conn: Any, is_initiator: bool, peer_id: Any = None) -> Any:
+    """Shake hands; whatever the other side's bytes cause is a handshake that failed."""
+    try:
+        return await _upgrade_security(self, raw_conn, is_initiator, peer_id)
+    except UpgradeFailure:
+        raise
+    except Exception as error:
+        raise SecurityUpgradeFailure(f"no handshake: {error!r}"[:200]) from error
+
+
+async def _mux(self: Any, conn: Any, peer_id: Any) -> Any:
+    """Agree on a muxer; the same holds."""
+    try:
+        return await _upgrade_connection(self, conn, peer_id)
+    except UpgradeFailure:
+        raise
+    except Exception as error:
+        raise MuxerUpgradeFailure(f"no muxer: {error!r}"[:200]) from error
+
+
 def _no_record(self: Any, peer_id: Any) -> None:
     """Nothing dials by itself, so nothing has to back off."""
 
@@ -190,6 +216,21 @@ WORKAROUNDS: tuple[Workaround, ...] = (
         "run_task",
         _run_guarded_task,
         "An exception in any task of the swarm or of pubsub cancels the whole service.",
+    ),
+    Workaround(
+        "handshakes-fail-in-one-way",
+        TransportUpgrader,
+        "upgrade_security",
+        _secure,
+        "What the cryptography says of garbage (InvalidTag, NoiseValueError) goes past whoever "
+        "dials over a relay or through a NAT and ends the host; the connection below stays open.",
+    ),
+    Workaround(
+        "muxers-fail-in-one-way",
+        TransportUpgrader,
+        "upgrade_connection",
+        _mux,
+        "The same where the garbage comes after the handshake.",
     ),
     Workaround(
         "guarded-yamux",
