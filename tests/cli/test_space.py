@@ -179,6 +179,12 @@ def test_what_is_no_size_is_refused_with_an_example(text: str) -> None:
         parse_size(text)
 
 
+@pytest.mark.parametrize("text", ["99999999TB", "9" * 400 + "TB"])
+def test_a_size_beyond_all_disks_is_refused_and_no_error_of_ours(text: str) -> None:
+    with pytest.raises(UserError, match="more than any machine holds"):
+        parse_size(text)
+
+
 @pytest.mark.parametrize(
     ("size", "said"),
     [(0, "0 B"), (999, "999 B"), (1_500, "1.5 kB"), (200_000_000, "200 MB"), (10**10, "10 GB")],

@@ -6,10 +6,13 @@ import re
 from typing import Final
 
 from p2pcommons.errors import UserError
+from p2pcommons.model.words import clean_line
 
 NO_LIMIT: Final = "none"
 
 _UNITS: Final = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_SIZE_MAX: Final = 10**18
+"""Bytes; integers of the store and of contributions end not far above."""
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", re.IGNORECASE)
 
 
@@ -21,7 +24,10 @@ def parse_size(text: str) -> int | None:
     found = _SIZE.fullmatch(plain)
     if found is None or found[2].lower() not in _UNITS:
         raise UserError(f"{text!r} is no size; write it as 200MB, 1.5GB or none")
-    return round(float(found[1]) * _UNITS[found[2].lower()])
+    size = float(found[1]) * _UNITS[found[2].lower()]
+    if size > _SIZE_MAX:
+        raise UserError(f"{clean_line(text, 40)} is more than any machine holds; leave it at none")
+    return round(size)
 
 
 def size_said(size: int) -> str:
