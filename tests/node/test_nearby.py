@@ -122,6 +122,9 @@ async def test_nearby_and_join_on_the_command_line(tmp_path: Path) -> None:
         assert (code, paused["running"], paused["paused"]["reason"]) == (0, True, "person")
         code, synced = await typed(bob, "sync")
         assert (code, synced["paused"]) == (6, paused["paused"])
+        assert (await typed(bob, "nearby"))[1]["items"] == []
+        with pytest.raises(UserError, match="the network is paused"):
+            await typed(bob, "join", "Moon garden")
         code, resumed = await typed(bob, "resume")
         assert (code, resumed["was_paused"], resumed["paused"]) == (0, True, None)
 

@@ -37,8 +37,9 @@ def nearby(invocation: Invocation) -> Reply:
     with invocation.open() as replica:
         peers = replica.nearby()
         names = replica.peer_names()
+        paused = replica.paused() is not None
     offers = {each.commons: each.title for peer in peers for each in peer.offers}
-    steps = _steps(peers, bool(offers))
+    steps = _steps(peers, bool(offers), paused)
     return Reply({"items": [_fields(peer) for peer in peers]}, nearby_lines(peers, names), steps)
 
 
@@ -55,11 +56,13 @@ def nearby_lines(peers: list[NearPeer], names: dict[str, str]) -> list[str]:
     return table(rows, width=width_columns())
 
 
-def _steps(peers: list[NearPeer], has_offers: bool) -> tuple[str, ...]:
+def _steps(peers: list[NearPeer], has_offers: bool, paused: bool) -> tuple[str, ...]:
     if has_offers:
         return ("join one with: p2pcommons join TITLE-OR-ID",)
     if peers:
         return ()
+    if paused:
+        return ("the network is paused; end it with: p2pcommons resume",)
     return ("nobody is near: others announce themselves in the modes lan and open",)
 
 

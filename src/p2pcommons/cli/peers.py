@@ -63,7 +63,8 @@ def add(invocation: Invocation, address: str, bootstrap: bool) -> Reply:
     """Note an address to dial; it ends in /p2p/ and the peer's id."""
     with invocation.open() as replica:
         peer_id = replica.add_peer(address, bootstrap=bootstrap)
-    return Reply({"peer_id": peer_id}, [peer_id], ("noted; a running node dials it now",))
+    said = "noted; a node that runs and is not paused dials it now"
+    return Reply({"peer_id": peer_id}, [peer_id], (said,))
 
 
 @peers.command(

@@ -12,6 +12,7 @@ from p2pcommons.model.words import clean_line
 from p2pcommons.replica.peers import Peers
 from p2pcommons.replica.records import JoinResult
 from p2pcommons.store.offers import may_be_offered, offer, offered_among
+from p2pcommons.store.pauses import read_pause
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +122,10 @@ class Nearby(Peers):
         if len(fitting) == 1:
             return offered[fitting[0]]
         if not fitting:
-            raise UserError(f"nobody nearby offers {clean_line(ref, 80)!r}", ErrorCode.NOT_FOUND)
+            is_paused = read_pause(self.store, self.now()) is not None
+            why = "; the network is paused: p2pcommons resume" if is_paused else ""
+            said = f"nobody nearby offers {clean_line(ref, 80)!r}{why}"
+            raise UserError(said, ErrorCode.NOT_FOUND)
         raise UserError(
             f"{clean_line(ref, 80)!r} names {len(fitting)} commons; give one of their ids",
             ErrorCode.USAGE,
