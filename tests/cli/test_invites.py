@@ -139,7 +139,10 @@ def test_peers_are_noted_and_forgotten_without_a_node(ana: Any) -> None:
     named = ana.json("peers", "name", peer[-8:], "Rui, at home")
     assert named["words"] == ana.json("peers")["items"][0]["words"]
     assert "Rui, at home" in ana("peers").out
+    assert ana.json("peers", "name", "Rui, at home", "Rui")["peer_id"] == peer, "as it is listed"
+    assert ana.json("peers", "name", " ".join(named["words"][:2]), "Rui")["peer_id"] == peer
     assert ana.error("peers", "name", "nobody-here", "Rui")[0] == 3
+    assert ana.error("peers", "name", "", "Rui")[0] == 3
     assert ana.error("peers", "name", peer, "x" * 81)[0] == 2
     assert ana.json("peers", "remove", peer[-8:])["peer_id"] == peer
     assert ana.json("peers")["items"] == []

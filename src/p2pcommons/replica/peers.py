@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2pcommons.errors import ErrorCode, UserError
+from p2pcommons.model.glance import key_words
 from p2pcommons.model.limits import NAME_CHARS_MAX
 from p2pcommons.model.words import clean_line
 from p2pcommons.peerkey import load_peer_seed, peer_id_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from p2pcommons.store import PeerRow
 
 PEER_PREFIX_CHARS_MIN = 6
+WORDS_IN_LISTS = 2
 _BOOTSTRAP = "network.bootstrap"
 
 
@@ -50,7 +52,7 @@ class Peers(Transfer):
         return peer_id
 
     def remove_peer(self, ref: str) -> str:
-        """Forget the peer with this id or end of an id, and return its id. Raises UserError.
+        """Forget the peer that `ref` means (`_named_by`), and return its id. Raises UserError.
 
         It goes out of the setting `network.bootstrap` as well.
         """
@@ -75,7 +77,7 @@ class Peers(Transfer):
     def name_peer(self, ref: str, name: str) -> str:
         """Call a node so, on this machine alone; an empty name takes it away. Returns its id.
 
-        `ref` is a whole id, or the beginning or end of one in the address book. Raises UserError
+        `ref` is a whole id, or stands for one in the address book (`_named_by`). Raises UserError
         when nothing fits or the name is too long.
         """
         wanted = clean_line(name.strip(), NAME_CHARS_MAX + 1)
@@ -90,13 +92,23 @@ class Peers(Transfer):
         return found
 
     def _named_by(self, ref: str, others: Iterable[str]) -> str:
-        """Return the peer of the address book, or of `others`, with this id, its start or end."""
+        """Return the peer of the address book, or of `others`, that `ref` means.
+
+        It is an id, its start or end, the name it was given here, or the two words that lists show.
+        """
         wanted = ref.strip()
         everyone = [*dict.fromkeys([*(row.peer_id for row in self.store.peers()), *others])]
         fitting = [peer for peer in everyone if peer == wanted]
         if not fitting and len(wanted) >= PEER_PREFIX_CHARS_MIN:
             fitting = [
                 peer for peer in everyone if wanted in (peer[: len(wanted)], peer[-len(wanted) :])
+            ]
+        if not fitting and wanted:
+            names = self.peer_names()
+            fitting = [
+                peer
+                for peer in everyone
+                if wanted in (names.get(peer), " ".join(key_words(peer)[:WORDS_IN_LISTS]))
             ]
         if not fitting:
             raise UserError(f"no peer {wanted!r} in the address book", ErrorCode.NOT_FOUND)
