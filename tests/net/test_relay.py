@@ -277,6 +277,19 @@ async def pump(one: FrameStream, other: FrameStream) -> None:
 
 
 @pytest.mark.trio
+async def test_a_circuit_that_is_cut_when_the_machine_wakes_up_leaves_the_host_running() -> None:
+    """The ping that asks who is still there raised what ended all that goes on beside it."""
+    async with relaying() as (relay, _service, alice, bob):
+        report = await bob.dial(alice.peer_id, [circuit_to(relay, alice)])
+        assert report.connected, report.summary
+        (circuit,) = bob._open_to(alice.peer_id)
+        circuit.muxed_conn.abort("a test cuts it")
+        await bob.probe()
+        await until(lambda: alice.peer_id not in bob.connected_peers())
+        assert await says_back(bob, relay)
+
+
+@pytest.mark.trio
 @pytest.mark.parametrize("noise", [b"\x01" * 96, b"\x01" * 5, b"", bytes(96)])
 async def test_garbage_instead_of_a_handshake_over_a_relay_is_a_failed_dial(noise: bytes) -> None:
     """What the cryptography raised went past the dial and ended the node."""

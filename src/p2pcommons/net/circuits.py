@@ -19,8 +19,8 @@ from p2pcommons.errors import NetworkError, RejectedError
 from p2pcommons.net.closing import close_all
 from p2pcommons.net.journal import paced_logger
 from p2pcommons.net.library import (
+    ConnectionClosedError,
     ConnectionType,
-    IOException,
     Multiaddr,
     RawConnection,
     ReadWriteCloser,
@@ -97,13 +97,13 @@ class Circuit(ReadWriteCloser):
         return b""
 
     async def write(self, data: bytes) -> None:
-        """Send all of `data`. Raises IOException when the circuit is gone."""
+        """Send all of `data`. Raises ConnectionClosedError, as sockets do, when it is gone."""
         if self._is_cut:
-            raise IOException("the circuit was cut")
+            raise ConnectionClosedError("the circuit was cut")
         try:
             await self._stream.write(data)
         except NetworkError as error:
-            raise IOException(str(error)) from error
+            raise ConnectionClosedError(str(error)) from error
 
     def cut(self) -> None:
         """Be gone at once, without waiting for anything; `close` tells the relay afterwards."""

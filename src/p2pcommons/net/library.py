@@ -22,7 +22,7 @@ from libp2p.host.ping import handle_ping
 from libp2p.identity.identify.identify import ID as IDENTIFY_PROTOCOL
 from libp2p.identity.identify_push.identify_push import ID_PUSH as IDENTIFY_PUSH_PROTOCOL
 from libp2p.io.abc import ReadWriteCloser
-from libp2p.io.exceptions import IOException
+from libp2p.io.exceptions import ConnectionClosedError
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.exceptions import SwarmException
@@ -58,9 +58,9 @@ LIBRARY_ERRORS = (
 __all__ = [
     "IDENTIFY_PROTOCOL",
     "LIBRARY_ERRORS",
+    "ConnectionClosedError",
     "ConnectionType",
     "INotifee",
-    "IOException",
     "Multiaddr",
     "MultiselectClient",
     "MultiselectCommunicator",

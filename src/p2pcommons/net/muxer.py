@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import trio
-from libp2p.io.exceptions import ConnectionClosedError
+from libp2p.io.exceptions import ConnectionClosedError, IOException
 from libp2p.stream_muxer.exceptions import MuxedStreamError
 from libp2p.stream_muxer.yamux import yamux
 from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
@@ -295,8 +295,8 @@ class GuardedYamux(Yamux):
         header = _HEADER.pack(0, yamux.TYPE_PING, yamux.FLAG_SYN, 0, self._ping_id)
         try:
             await self._write_frame(header)
-        except (ConnectionClosedError, OSError):
-            return
+        except (IOException, OSError):
+            return  # of a circuit too, whose end is no closed socket
 
     async def _measure_rtt_loop(self) -> None:
         """Ping now and then; a connection that stays silent all the same is dead."""
