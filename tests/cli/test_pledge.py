@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,32 @@ def test_a_pledge_that_promises_nothing_is_refused(begun: Any, tmp_path: Path) -
         with pytest.raises(UserError):
             replica.pledge(commons.id, keep=True, until=1)
         assert replica.pledges(commons.id) == ()
+        assert replica.kept(commons.id) is None
+
+
+def test_nothing_is_pledged_for_a_commons_of_which_nothing_is_here(
+    begun: Any, tmp_path: Path
+) -> None:
+    rui = type(begun)(tmp_path / "rui")
+    rui.json("init", "--name", "Rui")
+    invite = begun.copy(tmp_path / "ana").json("invite")["invite"]
+    commons = rui.json("join", invite)["commons"]
+    code, word, said = rui.error("pledge", commons, "--keep")
+    assert (code, word) == (4, "refused")
+    assert "not been received yet" in said
+
+
+def test_a_pledge_that_has_run_out_is_followed_by_a_new_one_alone(
+    begun: Any, tmp_path: Path
+) -> None:
+    home, later = begun.copy(tmp_path / "home").path, time.time() + 60
+    with open_replica(home) as replica:
+        (commons,) = replica.commons()
+        replica.pledge(commons.id, keep=True, until=int(later) - 1)
+    with open_replica(home, clock=lambda: later) as replica:
+        assert replica.pledges(commons.id) == ()
+        renewed = replica.pledge(commons.id, text="I answer on Sundays")
+        assert (renewed.keeps, renewed.until, renewed.text) == (False, None, "I answer on Sundays")
         assert replica.kept(commons.id) is None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from p2pcommons.blobstore import BlobStore
 from p2pcommons.errors import ErrorCode, UserError
-from p2pcommons.model.ids import display_name
+from p2pcommons.model.ids import display_name, short
 from p2pcommons.model.kinds import PledgeBody
 from p2pcommons.model.limits import NAME_CHARS_MAX, PLEDGE_CHARS_MAX
 from p2pcommons.model.words import clean_line
@@ -47,12 +47,19 @@ class Pledges(Space):
         """Tell the others what this person takes on; what is None stays as it was.
 
         With `keep` this machine keeps the commons from now on: no budget touches it, every text
-        is fetched, and files up to `files` bytes together. Raises UserError naming a limit, or
-        CONFLICT for a size without a promise to keep.
+        is fetched, and files up to `files` bytes together. What has run out stays so. Raises
+        UserError naming a limit, CONFLICT for a size without a promise to keep, or REFUSED for a
+        commons of which nothing is here yet.
         """
         me = self.require_signer().author
+        row = self.commons_row(commons)
+        if row.title is None:
+            name = row.title_hint or short(commons)
+            raise UserError(f"{name} has not been received yet", ErrorCode.REFUSED)
         before, heads = self.store.pledge_statement(commons, me)
         wanted = before or PledgeBody()
+        if wanted.until is not None and wanted.until < self.now():
+            wanted = PledgeBody()
         keeps_here = keep or (keep is None and commons in self.store.kept_commons(self.now()))
         if files is not None and not keeps_here:
             raise UserError("files are kept with the commons: add --keep", ErrorCode.CONFLICT)
