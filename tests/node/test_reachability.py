@@ -125,7 +125,9 @@ def in_a_world(story: Callable[[World], Awaitable[None]]) -> Callable[[], None]:
             now=lambda: int(trio.current_time()) + world.slept,
             config=SimpleNamespace(flag=_off),
         )
-        world.node = Reachability(cast(Any, context), cast(Any, world), cast(Any, world))
+        world.node = Reachability(
+            cast(Any, context), cast(Any, world), cast(Any, world), lambda run: run()
+        )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(world.node.run)
             await story(world)

@@ -105,7 +105,9 @@ class Network:
             self._reconciling.on_shared = self._shares_something
             if self._open_nat is not None:
                 nat = self._open_nat(host, self._reconciling.blame)
-                self._reachability = Reachability(self._context, host, nat)
+                self._reachability = Reachability(
+                    self._context, host, nat, self.pausing.run_unless_paused
+                )
             if self._open_relays is not None:
                 self._relaying = Relaying(
                     self._context, host, self._open_relays(host), self._reconciling.blame

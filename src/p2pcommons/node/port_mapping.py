@@ -63,9 +63,11 @@ class PortMapping:
                 with trio.move_on_after(pause * self._context.chance.uniform(0.9, 1.0)):
                     await self._changed.wait()
         finally:
-            if self._mapping is not None:
+            held = self._mapping
+            self._note(None, "off")
+            if held is not None:
                 with trio.CancelScope(shield=True):
-                    await unmap_port(self._mapping.port, self._gateway_url)
+                    await unmap_port(held.port, self._gateway_url)
 
     def _note(self, mapping: Mapping | None, how: str) -> None:
         if mapping is not None and mapping != self._mapping:

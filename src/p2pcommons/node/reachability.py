@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from p2pcommons.node.context import NodeContext
     from p2pcommons.node.ports import HostPort
 
+    RunUnlessPaused = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
+
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
@@ -113,8 +115,11 @@ class OpenNat(Protocol):
 class Reachability:
     """What is known of how this node can be reached."""
 
-    def __init__(self, context: NodeContext, host: HostPort, nat: NatPort) -> None:
+    def __init__(
+        self, context: NodeContext, host: HostPort, nat: NatPort, unless_paused: RunUnlessPaused
+    ) -> None:
         self._context = context
+        self._unless_paused = unless_paused
         self._host = host
         self._nat = nat
         self._ballot = Ballot()
@@ -139,7 +144,7 @@ class Reachability:
         """Keep a port of the router and ask peers to dial back, until cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._nat.run, self.own_addresses, self._punching.is_welcome)
-            nursery.start_soon(self._mapping.run)
+            nursery.start_soon(self._unless_paused, self._mapping.run)
             nursery.start_soon(self._punching.run)
             await self._follow()
 
