@@ -15,7 +15,7 @@ from tests.node.nodes import Node, equal, in_thread, running, until
 from p2pcommons.errors import UserError
 from p2pcommons.model.limits import CHUNK_BYTES
 from p2pcommons.net.host import open_host
-from p2pcommons.node import attachments
+from p2pcommons.node import attachments, keeping
 from p2pcommons.node.attachments import HOLDERS_AT_ONCE
 from p2pcommons.protocol import budget
 from p2pcommons.protocol.blobs import BLOB_PROTOCOL, BlobRequest, encode_request
@@ -151,6 +151,22 @@ async def test_a_disk_that_does_not_say_what_is_free_ends_the_fetch_and_not_the_
         await until(lambda: bool(fetch.trouble))
         assert os.strerror(errno.EIO) in fetch.trouble
         assert (await ana.now())["pid"]
+
+
+async def test_what_a_person_asks_for_is_not_given_up_with_what_came_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(keeping, "PATIENCE_SECONDS", 0.5)
+    async with running(tmp_path / "ana") as ana:
+        garden, _entry, file = await attached(ana, tmp_path)
+        ana.replica.blobs.remove(file.sha256)
+        ana.replica.pledge(garden, keep=True, files=2 * SIZE)
+        fetches = ana.runtime._network.attachments._fetches
+        await until(lambda: file.id in fetches)
+        await ana.ask("fetch", id=file.id.hex())
+        await trio.sleep(1.2)
+        assert file.id in fetches
 
 
 async def test_who_fetches_a_file_again_and_again_is_served_slowly_and_named(

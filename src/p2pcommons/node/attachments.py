@@ -73,6 +73,8 @@ class Fetch:
     holders: int = 0
     is_whole: bool = False
     trouble: str = ""
+    is_asked_for: bool = False
+    """A person waits for it."""
     scope: trio.CancelScope | None = None
 
     def as_fields(self) -> dict[str, object]:
@@ -171,18 +173,22 @@ class Attachments:
 
     # --- fetching ----------------------------------------------------------------------------
 
-    async def fetch(self, identifier: bytes) -> Fetch:
+    async def fetch(self, identifier: bytes, *, asked_for: bool = True) -> Fetch:
         """Begin to fetch a file, or say how far it is; it goes on when holders come back.
+
+        `asked_for`: by a person, who is patient.
 
         Raises UserError for an id that is no attachment, or too many at once.
         """
         known = self._fetches.get(identifier)
         if known is not None and not known.trouble:
+            known.is_asked_for |= asked_for
             return known
         row = await self._context.storage.read(lambda store: store.attachment(identifier))
         if row is None:
             raise UserError(f"{short(identifier)} is no attachment of a joined commons")
-        fetch = Fetch(row, is_whole=self._blobs.holds(row.file.sha256))
+        is_whole = self._blobs.holds(row.file.sha256)
+        fetch = Fetch(row, is_whole=is_whole, is_asked_for=asked_for)
         if fetch.is_whole or self._tasks is None:
             return fetch
         self._forget_finished()

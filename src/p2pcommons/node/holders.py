@@ -60,7 +60,6 @@ class HolderDials:
 
     async def dial(self, contact: Contact) -> None:
         """Dial a holder and see whether it is one."""
-        peer = self.context.state.peer(contact.peer_id)
         async with self._limiter:
             if self.success.is_set():
                 return
@@ -71,16 +70,21 @@ class HolderDials:
                         contact.peer_id, contact.addresses[:ADDRESSES_MAX]
                     )
                     connected = report.connected
+                    peer = self.context.state.peer(contact.peer_id)
                     peer.tried, peer.tried_at = report.tried, self.context.now()
             if not connected:
                 return
             self.reached += 1
             with trio.move_on_after(SHARED_SECONDS):
-                # A session says what is shared at its beginning, and tells nobody then.
-                while self.commons not in (peer.shared or ()):  # noqa: ASYNC110
+                # A session says what is shared at its beginning, and tells nobody then. What is
+                # known of a stranger may have been forgotten meanwhile, and begun anew.
+                while not self._is_shown_by(contact.peer_id):  # noqa: ASYNC110
                     await trio.sleep(_LOOK_SECONDS)
                 self.met += 1
                 self.success.set()
+
+    def _is_shown_by(self, peer_id: str) -> bool:
+        return self.commons in (self.context.state.peer(peer_id).shared or ())
 
     def words(self, asked: int) -> str:
         """Return what came of the search, for a person."""

@@ -81,15 +81,29 @@ class Keeper:
         self._seen = -1
         self._all_again_at = 0.0
         self._plan_at = 0.0
+        self._store_changed = trio.Event()
+
+    def store_changed(self) -> None:
+        """Somebody has committed something: perhaps there is something to keep."""
+        self._store_changed.set()
 
     async def run(self) -> None:
-        """Look every few seconds until cancelled; a store that fails is told, and tried again."""
+        """Look until cancelled: every few seconds while anything is kept, else after changes.
+
+        A store that fails is told, and tried again.
+        """
         while True:
+            # Before the look: a change that comes during it is another look, not lost.
+            self._store_changed = trio.Event()
+            has_looked = False
             try:
                 await self._look()
+                has_looked = True
             except StoreError as error:
                 self._context.note_trouble(error)
             await trio.sleep(LOOK_SECONDS)
+            if has_looked and not self._context.kept:
+                await self._store_changed.wait()
 
     async def _look(self) -> None:
         storage, now = self._context.storage, self._context.now()
@@ -156,7 +170,8 @@ class Keeper:
             elif going.fetch.trouble or waited or unwanted:
                 del self._going[identifier]
                 self._not_before[identifier] = now + TRY_AGAIN_SECONDS
-                self._attachments.cancel(identifier)
+                if not going.fetch.is_asked_for:
+                    self._attachments.cancel(identifier)
         return len(self._going) < before
 
     async def _fetch_more(self) -> None:
@@ -198,7 +213,7 @@ class Keeper:
         if self._attachments.is_fetching(row.id):
             return  # a person asked for it: that one is patient
         try:
-            fetch = await self._attachments.fetch(row.id)
+            fetch = await self._attachments.fetch(row.id, asked_for=False)
         except UserError as error:
             log.info("a file of a kept commons is left for later: %s", error)
             self._not_before[row.id] = trio.current_time() + TRY_AGAIN_SECONDS
