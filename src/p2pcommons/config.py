@@ -71,6 +71,7 @@ _PORT_MAX = 65_535
 _LIMITS = ("network.kilobytes_per_second", "network.megabytes_per_day")
 _KEYS = "keys."
 """Table of the settings that gives actions of the screen other keys; any name may stand in it."""
+_TABLES: Final = frozenset(name.partition(".")[0] for name in (*_BY_NAME, _KEYS) if "." in name)
 _WORDS_FOR_TYPES: Final[Mapping[str, str]] = {
     "str": "a text",
     "int": "a number",
@@ -99,6 +100,9 @@ class Config:
             raise UserError(
                 f"{path} cannot be read ({error.strerror}); name a folder of yours with --home"
             ) from error
+        for name, value in values.items():
+            if name in _TABLES and not isinstance(value, dict):
+                raise UserError(f"{name} in {path} must be a table, [{name}], not {value!r}")
         config = cls(path, _flat(values))
         for setting in SETTINGS:
             config.get(setting.name)

@@ -164,6 +164,7 @@ def test_peers_to_begin_with_are_kept_in_the_settings_and_wrong_ones_are_told(an
     wrong = [item for item in done.json["items"] if not item["ok"]]
     assert [item["check"] for item in wrong] == ["settings"]
     assert "'192.0.2.7:4001' does not end in /p2p/" in wrong[0]["text"]
+    assert "config.toml is well" not in done.out
     local = ("--mode", "friends", "--listen", "/ip4/127.0.0.1/tcp/0")
     assert ana.json("node", "start", *local)["running"]
     ana.json("node", "stop")

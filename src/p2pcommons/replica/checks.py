@@ -113,7 +113,7 @@ def _settings(replica: Replica) -> Iterator[Found]:
             f"{where} has settings that mean nothing here: {', '.join(unknown)}",
             ("correct their spelling or remove them"),
         )
-    else:
+    elif not wrong:
         yield True, f"{where} is well", ""
     if replica.config.text("commons.default"):
         try:
