@@ -11,6 +11,7 @@ import trio
 from p2pcommons.errors import NetworkError
 from p2pcommons.net import limits as net_limits
 from p2pcommons.net import sleep
+from p2pcommons.net.circuits import Circuits
 from p2pcommons.net.events import PeerEvent
 from p2pcommons.net.host import open_host
 from p2pcommons.net.limits import HostLimits
@@ -214,3 +215,19 @@ async def test_same_seed_is_the_same_peer() -> None:
         first = alice.peer_id
     async with host("alice") as alice:
         assert alice.peer_id == first
+
+
+@pytest.mark.trio
+async def test_what_goes_on_beside_a_host_never_ends_without_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With it the notices of who comes and goes ended, and the host seemed to go on."""
+
+    async def boom(_circuits: Circuits) -> None:
+        await trio.sleep(0.05)
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(Circuits, "retire", boom)
+    with trio.fail_after(5), pytest.raises(RuntimeError, match="boom"):
+        async with host("alice"):
+            await trio.sleep_forever()

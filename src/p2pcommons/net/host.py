@@ -385,7 +385,8 @@ async def open_host(
     try:
         manager: Any
         async with background_trio_service(host.swarm) as manager:
-            manager.run_task(host.run)
+            # A daemon: what goes wrong in it ends the host with a word, not half of it in silence.
+            manager.run_daemon_task(host.run)
             try:
                 await host.listen(listen)
                 yield host
