@@ -76,6 +76,14 @@ def test_start_beside_a_running_node_is_the_same_and_no_failure(pair: Any) -> No
     assert (again["pid"], again["peer_id"]) == (before["pid"], before["peer_id"])
 
 
+def test_start_with_other_flags_beside_a_running_node_says_that_they_wait(pair: Any) -> None:
+    ana, _ = pair
+    done = ana("node", "start", "--relay")
+    assert (done.code, "relays" in done.out) == (0, False)
+    assert "it runs already" in done.err
+    assert "it runs already" not in ana("node", "start").err
+
+
 def test_run_beside_a_running_node_ends_with_5(pair: Any) -> None:
     assert pair[0].error("node", "run", *LOCAL)[:2] == (5, "not-running")
 

@@ -166,8 +166,13 @@ def start(invocation: Invocation, listen: tuple[str, ...], mode: str | None, rel
     from p2pcommons import nodeprocess
 
     invocation.bring_up_to_date()
-    status = nodeprocess.start(invocation.paths(), listen=listen, mode=mode, relay=relay)
-    return Reply(status, status_lines(status), ("next: p2pcommons invite",))
+    paths = invocation.paths()
+    ran_already = bool(nodeprocess.status(paths)["running"])
+    status = nodeprocess.start(paths, listen=listen, mode=mode, relay=relay)
+    steps = ("next: p2pcommons invite",)
+    if ran_already and (listen or mode or relay):
+        steps = ("it runs already, as it was started: p2pcommons node stop, then start it so",)
+    return Reply(status, status_lines(status), steps)
 
 
 @node.command("stop", examples=[("node stop", "returns when the process is gone")])
