@@ -37,6 +37,7 @@ class Engine:
         self._network = network
         self._poll_seconds = poll_seconds
         self._nudged = trio.Event()
+        self._keeper: Keeper | None = None
 
     async def run(self) -> None:
         """Go on until cancelled."""
@@ -64,7 +65,8 @@ class Engine:
             await self.refresh_joined()
             network.texts_wanted()
 
-        await Keeper(self._context, network.attachments, changed).run()
+        self._keeper = Keeper(self._context, network.attachments, changed)
+        await self._keeper.run()
 
     def nudge(self) -> None:
         """Somebody has committed something: publish it, and look what else has changed."""
@@ -109,6 +111,8 @@ class Engine:
             try:
                 version = await self._context.storage.read(lambda store: store.data_version())
                 if version != seen:
+                    if self._keeper is not None:
+                        self._keeper.store_changed()
                     await self.look()
                     seen = version  # a look that failed is taken again
                     await trio.sleep(LOOK_PAUSE_SECONDS)
