@@ -10,6 +10,7 @@ import trio.testing
 
 sys.path.insert(0, sys.argv[1])
 
+from p2pcommons.net import interface_changes
 from p2pcommons.net.interface_changes import watch_interfaces
 from p2pcommons.net.interfaces import local_ips
 
@@ -19,6 +20,7 @@ def ip(*words: str) -> None:
 
 
 async def main() -> None:
+    interface_changes.SELDOM_SECONDS = 0.0  # each change of this test is to be told by itself
     told, tell = trio.open_memory_channel[tuple[str, ...]](100)
 
     async def changed() -> None:
@@ -38,7 +40,14 @@ async def main() -> None:
         nursery.start_soon(watch_interfaces, changed)
         await trio.testing.wait_all_tasks_blocked()
         ip("link", "set", "v0", "up")
-        await expect("link", "set", "v1", "up")
+        ip("link", "set", "v1", "up")
+        await trio.sleep(interface_changes.SETTLE_SECONDS_MAX + 0.5)
+        try:
+            tell.receive_nowait()
+        except trio.WouldBlock:
+            pass
+        else:
+            raise AssertionError("a cable without an address was told")
         await expect("addr", "add", "10.77.0.1/24", "dev", "v0", address="10.77.0.1")
         # IPv6: only when the kernel has checked that nobody else has it.
         await expect("addr", "add", "fd00::1/64", "dev", "v0", address="fd00::1")

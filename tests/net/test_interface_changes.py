@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import itertools
+import math
 import os
 import shutil
 import struct
@@ -123,6 +125,67 @@ async def test_kernel_that_stops_telling_does_not_end_the_host(
         with trio.fail_after(5):
             await told.wait()
         nursery.cancel_scope.cancel()
+
+
+class Notices:
+    """What the kernel tells, link by link, every so many seconds."""
+
+    def __init__(self, every: float, *told: bytes) -> None:
+        self._every, self._told = every, list(told)
+
+    def __enter__(self) -> Notices:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    async def recv(self, _: int) -> bytes:
+        await trio.sleep(self._every if self._told else math.inf)
+        return self._told.pop(0)
+
+
+async def told_within(
+    seconds: float, monkeypatch: pytest.MonkeyPatch, notices: Notices
+) -> list[float]:
+    """When it was told, of a machine whose link 2 alone has an address."""
+    monkeypatch.setattr(interface_changes, "open_notices", lambda: notices)
+    began, times = trio.current_time(), list[float]()
+
+    async def changed() -> None:
+        times.append(trio.current_time() - began)
+
+    with trio.move_on_after(seconds):
+        await watch_interfaces(changed, lambda: ("10.0.0.1",), lambda: frozenset((2,)))
+    return times
+
+
+@pytest.mark.trio
+async def test_containers_that_come_and_go_without_an_address_of_ours_are_not_told(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: object
+) -> None:
+    flapping = [link(7, UP), link(7, UP, kind=17)] * 100
+    assert not await told_within(300, monkeypatch, Notices(1.0, *flapping))
+
+
+@pytest.mark.trio
+async def test_cable_that_flaps_for_minutes_is_told_at_once_and_then_seldom(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: object
+) -> None:
+    flapping = [link(2, UP), link(2, DOWN)] * 100
+    times = await told_within(200, monkeypatch, Notices(1.0, *flapping))
+    assert times[0] < 2, "the first one at once"
+    gaps = [b - a for a, b in itertools.pairwise(times[interface_changes.AT_ONCE_MAX :])]
+    assert gaps
+    assert min(gaps) > interface_changes.SELDOM_SECONDS * 0.9
+    assert len(times) <= interface_changes.AT_ONCE_MAX + 200 / interface_changes.SELDOM_SECONDS
+
+
+@pytest.mark.trio
+async def test_cable_put_in_while_nothing_is_told_is_told_afterwards(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: object
+) -> None:
+    flapping = [link(2, UP), link(2, DOWN)] * 3
+    times = await told_within(100, monkeypatch, Notices(1.0, *flapping, link(2, UP)))
+    assert times[-1] > 7
 
 
 @pytest.mark.trio

@@ -50,6 +50,28 @@ def local_ips() -> tuple[str, ...]:
     return _seen[-1]
 
 
+def addressed_links() -> frozenset[int]:
+    """The indices of the interfaces with an address by which others can find this machine.
+
+    In use or not: one that has just come up still checks its addresses.
+    """
+    try:
+        adapters = ifaddr.get_adapters()
+    except OSError as error:
+        log.warning("cannot look at the interfaces: %s", error)
+        return frozenset()
+    return frozenset(
+        adapter.index
+        for adapter in adapters
+        if adapter.index is not None and any(_is_told(each.ip) for each in adapter.ips)
+    )
+
+
+def _is_told(ip: str | tuple[str, int, int]) -> bool:
+    address = ipaddress.ip_address(ip if isinstance(ip, str) else ip[0])
+    return not address.is_loopback and not (address.version == 6 and address.is_link_local)
+
+
 def idle_ipv6(table: Path) -> frozenset[str]:
     """IPv6 addresses that Linux still checks for doubles, or that are about to go."""
     try:
