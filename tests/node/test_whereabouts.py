@@ -218,3 +218,20 @@ async def test_who_hung_up_before_it_was_asked_is_not_remembered_for_ever(tmp_pa
     await here.whereabouts.learn("eve")
     await here.whereabouts.tidy(())
     assert set(here.whereabouts._asked) == {"ben"}  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.mark.trio
+@pytest.mark.network
+async def test_somebody_was_last_here_when_they_left_not_when_they_came(tmp_path: Path) -> None:
+    async with running(tmp_path / "ben") as ben:
+
+        def seen() -> int:
+            return sum(row.last_seen or 0 for row in ben.replica.store.peers())
+
+        async with running(tmp_path / "ana") as ana:
+            garden = ana.replica.create_commons("Garden").id
+            ben.replica.join(ana.invite(garden))
+            await until(lambda: equal(garden, ana, ben))
+            met = seen()
+            await trio.sleep(1.1)
+        await until(lambda: seen() > met)

@@ -79,7 +79,7 @@ class Meeting:
         """Dial whoever is due, and look again when somebody will be or something has changed."""
         self._host.on_wake = self._woke
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._follow_events)
+            nursery.start_soon(self._follow_events, nursery)
             while True:
                 self._wake = trio.Event()
                 try:
@@ -199,7 +199,7 @@ class Meeting:
             self._dialling.discard(peer_id)
             self._wake.set()
 
-    async def _follow_events(self) -> None:
+    async def _follow_events(self, nursery: trio.Nursery) -> None:
         """Tell the others who came and who went, and note where somebody can be met again."""
         async for event in self._host.events:
             peer = self._context.state.peer(event.peer_id)
@@ -213,6 +213,8 @@ class Meeting:
                     self.on_met(event.peer_id)
             else:
                 self._pause_after_goodbye(event.peer_id)
+                if peer.shared:
+                    nursery.start_soon(self._note_seen, event.peer_id, self._context.now())
                 peer.connected_since = None
                 self._host.release(event.peer_id)
                 self._whereabouts.gone(event.peer_id)
@@ -220,6 +222,9 @@ class Meeting:
                 if self.on_left is not None:
                     self.on_left()
                 self._wake.set()
+
+    async def _note_seen(self, peer_id: str, now: int) -> None:
+        await self._context.attempt(lambda store: store.note_seen(peer_id, now=now))
 
     def _pause_after_goodbye(self, peer_id: str) -> None:
         """Redial soon after a lost connection, and late one with whom nothing is shared.
