@@ -235,3 +235,13 @@ async def test_somebody_was_last_here_when_they_left_not_when_they_came(tmp_path
             met = seen()
             await trio.sleep(1.1)
         await until(lambda: seen() > met)
+
+
+@pytest.mark.trio
+async def test_who_was_dialled_by_a_name_does_not_give_names_that_lead_elsewhere(
+    tmp_path: Path,
+) -> None:
+    name = "/dns4/leads-to-127-0-0-1.example.org/tcp/631"
+    here = place(tmp_path, name, f"{name}/p2p/{RELAY}/p2p-circuit", remote="/dns4/a.example/tcp/1")
+    await here.whereabouts.learn(here.host.peer_id)
+    assert not here.book()

@@ -101,3 +101,12 @@ def test_what_an_overlay_network_gave_this_machine_is_not_for_the_internet() -> 
     own = ["/ip4/100.100.1.2/tcp/1", "/ip4/9.9.9.9/tcp/1"]
     assert fitting(own, ["/ip4/8.8.8.8/tcp/1"]) == ("/ip4/9.9.9.9/tcp/1",)
     assert fitting(own, ["/ip4/100.100.1.3/tcp/1"]) == tuple(own)
+
+
+@pytest.mark.parametrize("heard_at", ["/ip4/8.8.8.8/tcp/1", "/ip4/127.0.0.1/tcp/1"])
+def test_a_name_that_a_stranger_gives_is_not_dialled_for_it_may_lead_into_our_own_network(
+    heard_at: str,
+) -> None:
+    name = "/dns4/leads-to-127-0-0-1.example.org/tcp/631"
+    given = [name, f"{name}/p2p/{PEER}/p2p-circuit", "/ip4/9.9.9.9/tcp/1"]
+    assert fitting(given, [heard_at]) == ("/ip4/9.9.9.9/tcp/1",)

@@ -78,6 +78,7 @@ class Whereabouts:
         remote = self._host.remote_addresses(peer_id)
         machines = {ip_of(address) for address in remote if not is_circuit(address)}
         told = await self._told(peer_id)
+        machines.discard(None)  # a peer that was dialled by a name may not give other names
         listens = [each for each in told if not is_circuit(each) and ip_of(each) in machines]
         # Over this node leads nowhere: whoever has a place here is connected here.
         over_us = f"/p2p/{self._host.peer_id}/p2p-circuit"

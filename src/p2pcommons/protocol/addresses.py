@@ -143,9 +143,14 @@ def fitting(addresses: Iterable[str], heard_at: Iterable[str]) -> tuple[str, ...
 
     `heard_at` are the addresses at which their bringer is connected. An address of this machine
     is believed of a bringer on this machine alone, one of a private network of a bringer in one.
+    A name is believed of nobody: whose it is may let it lead to any machine, ours too.
     """
     reach = max((scope_of(address) for address in heard_at), default=Scope.GLOBAL)
-    return tuple(address for address in addresses if scope_of(address) <= reach)
+    return tuple(
+        address
+        for address in addresses
+        if _ip_of(address) is not None and scope_of(address) <= reach
+    )
 
 
 @lru_cache(maxsize=8_192)
