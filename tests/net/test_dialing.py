@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import trio
 
-from p2pcommons.net.dialing import DialReport, clean_address
+from p2pcommons.net.closing import close_all
+from p2pcommons.net.dialing import DialReport, clean_address, dial_all
 from p2pcommons.net.library import peer_id_of_seed
 
 from .hosts import connect, host, says_back, seed, until
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ALICE = peer_id_of_seed(seed("alice"))
 BOB = peer_id_of_seed(seed("bob"))
@@ -100,3 +106,45 @@ async def test_both_dial_at_once_and_it_does_not_matter() -> None:
         assert (await alice.events.receive()).connected
         with trio.move_on_after(0.2):
             pytest.fail(f"a second event: {await alice.events.receive()}")
+
+
+class OddError(Exception):
+    """An exception of a kind that nobody thought of."""
+
+
+class OddDialler:
+    async def dial_straight(self, head: str, peer_id: str) -> None:
+        await trio.lowlevel.checkpoint()
+        raise OddError(head)
+
+    async def dial_through(self, relay: str, heads: Sequence[str], peer_id: str) -> None:
+        await trio.lowlevel.checkpoint()
+        raise ExceptionGroup(relay, [OddError(peer_id)])
+
+
+@pytest.mark.trio
+async def test_whatever_the_library_raises_while_dialling_is_an_outcome_and_no_end() -> None:
+    straight, over = "/ip4/10.0.0.1/tcp/1", f"/ip4/10.0.0.2/tcp/1/p2p/{BOB}/p2p-circuit"
+    report = await dial_all(OddDialler(), ALICE, [straight, over], 5)
+    assert not report.connected
+    assert dict(report.tried) == {straight: "failed (OddError)", over: "failed (ExceptionGroup)"}
+
+
+class OddConnection:
+    def __init__(self) -> None:
+        self.muxed_conn = self
+        self.aborted: list[str] = []
+
+    async def close(self) -> None:
+        await trio.lowlevel.checkpoint()
+        raise OddError
+
+    def abort(self, why: str) -> None:
+        self.aborted.append(why)
+
+
+@pytest.mark.trio
+async def test_whatever_the_library_raises_while_closing_the_others_are_closed_too() -> None:
+    connections = [OddConnection(), OddConnection()]
+    await close_all(connections)
+    assert all(each.aborted for each in connections)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from p2pcommons.net.journal import paced_logger
-from p2pcommons.net.library import LIBRARY_ERRORS
 from p2pcommons.net.limits import CLOSED_HERE
 
 if TYPE_CHECKING:
@@ -31,8 +30,9 @@ async def _close_connection(connection: Any) -> None:
         scope.shield = True
         try:
             await connection.close()
-        except LIBRARY_ERRORS as error:
-            log.debug("closing a connection failed: %r", error)
+        except Exception as error:  # noqa: BLE001 - border: whatever the library comes upon
+            log.info("closing a connection failed: %r", error)
+            connection.muxed_conn.abort(CLOSED_HERE)
     if scope.cancelled_caught:
         connection.muxed_conn.abort(CLOSED_HERE)
 

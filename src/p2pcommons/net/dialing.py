@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import trio
 
 from p2pcommons.errors import NetworkError
-from p2pcommons.net.library import LIBRARY_ERRORS, Multiaddr, read_peer_id
+from p2pcommons.net.journal import paced_logger
+from p2pcommons.net.library import Multiaddr, read_peer_id
 from p2pcommons.net.paths import CIRCUIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from p2pcommons.net.circuits import Circuits
+
+log = paced_logger(__name__)
 
 STAGGER_SECONDS = 0.25
 """Head start of an address before the next one is tried beside it (RFC 8305 has 250 ms)."""
@@ -201,7 +204,8 @@ async def _try(
             nursery.cancel_scope.cancel()
     except NetworkError as error:
         outcomes.update(dict.fromkeys(way.addresses, str(error)))
-    except LIBRARY_ERRORS as error:
+    except Exception as error:  # noqa: BLE001 - border: whatever the library comes upon
+        log.debug("dialling %s failed: %r", way.addresses, error)
         words = explain(error)
         if way.relay is not None:
             words = OVER_A_RELAY.get(words, words)
