@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,9 @@ import trio
 from tests.node.nodes import Node, all_have, equal, running, until
 
 from p2pcommons.net import relay as relay_module
+from p2pcommons.net.circuits import Reservation
 from p2pcommons.node import relaying as relaying_module
+from p2pcommons.node.state import NodeState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -139,3 +142,63 @@ async def test_a_relay_that_is_back_before_anybody_looks_is_asked_again(
         assert circuits(ana)
         await until(lambda: service.reservations == 1)
         await until(lambda: bool(circuits(ana)))
+
+
+class SlowLines:
+    """A host with one relay; whoever else it dials neither answers nor refuses."""
+
+    peer_id = "ana"
+
+    def __init__(self) -> None:
+        self.gate = SimpleNamespace(is_paused=False)
+        self.changes, self.relaying = 0, None
+        self.reserved = 0
+        self.dialled: list[str] = []
+
+    def connected_peers(self) -> tuple[str, ...]:
+        return ("rita",)
+
+    def path_to(self, peer_id: str) -> tuple[str, str | None]:
+        return ("direct", None) if peer_id == "rita" else ("relayed", "rita")
+
+    def addresses(self) -> list[str]:
+        return ["/ip4/192.0.2.1/tcp/1"]
+
+    def remote_addresses(self, _peer_id: str) -> tuple[str, ...]:
+        return ("/ip4/192.0.2.2/tcp/1",)
+
+    dialled_addresses = remote_addresses
+
+    async def reserve(self, relay: str) -> Reservation:
+        await trio.lowlevel.checkpoint()
+        self.reserved += 1
+        return Reservation(relay, 0.0, (), 0, 0)
+
+    def holds(self, _relay: str) -> bool:
+        return True
+
+    def ignore(self, *_: object) -> None: ...
+
+    keep = release = forget = set_announced = ignore
+
+    async def dial(self, peer_id: str, _addresses: object) -> None:
+        self.dialled.append(peer_id)
+        await trio.sleep_forever()
+
+    dial_direct = dial
+
+
+async def test_a_place_is_renewed_while_those_that_do_not_answer_are_dialled() -> None:
+    lines: Any = SlowLines()
+    state = NodeState()
+    state.lan = {f"neighbour {number}": ("/ip4/192.0.2.9/tcp/1",) for number in range(20)}
+    context: Any = SimpleNamespace(state=state, now=lambda: 1_790_000_000)
+    under_test = relaying_module.Relaying(context, lines, lines, lines.ignore)
+    lost = relaying_module._Lost(("/ip4/192.0.2.8/tcp/1",), 0.0)
+    under_test._lost["otto"] = lost
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(under_test.run)
+        await until(lambda: lines.reserved >= 4)
+        nursery.cancel_scope.cancel()
+    assert "otto" in lines.dialled
+    assert len(lines.dialled) == len(set(lines.dialled)) == relaying_module.DIALS_MAX

@@ -51,6 +51,8 @@ REDIAL_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 """Until a relay that is gone is dialled again; after the last one it is forgotten."""
 LAN_SECONDS = 60.0
 """Until a neighbour on the LAN, met through a relay, is dialled directly again."""
+DIALS_MAX = 8
+"""Dials that this has under way at once."""
 ANNOUNCED = "circuits"
 """The key under which the host announces the ways through relays."""
 
@@ -154,15 +156,19 @@ class Relaying:
         self._relayed_before: dict[str, None] = {}
         """Those that relayed for this node, the last one last: asked at once when they are back."""
         self._dialled_lan: dict[str, float] = {}
+        self._dialling: set[str] = set()
         self._looked_at = -1
         self._straight: list[str] = []
         """Peers with a connection of their own, as when somebody connected or went last."""
 
     async def run(self) -> None:
         """Keep relays, until cancelled."""
-        while True:
-            await self._look()
-            await trio.sleep(LOOK_SECONDS)
+        async with trio.open_nursery() as nursery:
+            while True:
+                await self._look()
+                self._dial_lost(nursery)
+                self._dial_neighbours(nursery)
+                await trio.sleep(LOOK_SECONDS)
 
     def measure(self) -> None:
         """Bring the figures of the status up to date."""
@@ -211,8 +217,6 @@ class Relaying:
             candidate = self._candidate(straight, now)
             if candidate is not None:
                 await self._ask(candidate)
-        await self._dial_lost(now)
-        await self._dial_neighbours(now)
 
     def _needs_relays(self) -> bool:
         state = self._context.state.reachability.state
@@ -320,26 +324,51 @@ class Relaying:
 
     # Dialling
 
-    async def _dial_lost(self, now: float) -> None:
+    def _may_dial(self, peer_id: str) -> bool:
+        """Whether to begin dialling a peer. The look goes on meanwhile: places must be renewed."""
+        if self._host.gate.is_paused or peer_id in self._dialling:
+            return False
+        return len(self._dialling) < DIALS_MAX
+
+    def _dial_lost(self, nursery: trio.Nursery) -> None:
         """Try to get a relay back that shares nothing with us: nobody else dials it soon."""
+        now = trio.current_time()
         for relay, lost in tuple(self._lost.items()):
             if len(self._held) >= RELAYS_WANTED or not lost.addresses:
                 del self._lost[relay]
-            elif lost.at <= now:
-                report = await self._host.dial(relay, lost.addresses)
-                lost.tries += 1
-                if report.connected or lost.tries >= len(REDIAL_PAUSES):
-                    del self._lost[relay]
-                else:
-                    lost.at = trio.current_time() + REDIAL_PAUSES[lost.tries]
+            elif lost.at <= now and self._may_dial(relay):
+                self._dialling.add(relay)
+                nursery.start_soon(self._dial_one_lost, relay, lost)
 
-    async def _dial_neighbours(self, now: float) -> None:
+    async def _dial_one_lost(self, relay: str, lost: _Lost) -> None:
+        try:
+            report = await self._host.dial(relay, lost.addresses)
+        finally:
+            self._dialling.discard(relay)
+        lost.tries += 1
+        if report.connected or lost.tries >= len(REDIAL_PAUSES):
+            if self._lost.get(relay) is lost:  # it may have come back, and gone again, meanwhile
+                del self._lost[relay]
+        else:
+            lost.at = trio.current_time() + REDIAL_PAUSES[lost.tries]
+
+    def _dial_neighbours(self, nursery: trio.Nursery) -> None:
         """Who is on the same LAN needs no relay."""
-        lan = self._context.state.lan
+        lan, now = self._context.state.lan, trio.current_time()
         for peer_id in [each for each in self._dialled_lan if each not in lan]:
             del self._dialled_lan[peer_id]
+        if not self._needs_relays():
+            return
         for peer_id, addresses in tuple(lan.items()):
             due = self._dialled_lan.get(peer_id, now) <= now
-            if due and self._host.path_to(peer_id)[0] == "relayed":
+            relayed = due and self._host.path_to(peer_id)[0] == "relayed"
+            if relayed and self._may_dial(peer_id):
                 self._dialled_lan[peer_id] = now + LAN_SECONDS
-                await self._host.dial_direct(peer_id, addresses)
+                self._dialling.add(peer_id)
+                nursery.start_soon(self._dial_neighbour, peer_id, addresses)
+
+    async def _dial_neighbour(self, peer_id: str, addresses: tuple[str, ...]) -> None:
+        try:
+            await self._host.dial_direct(peer_id, addresses)
+        finally:
+            self._dialling.discard(peer_id)
