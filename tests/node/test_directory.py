@@ -344,6 +344,25 @@ async def test_one_search_does_not_let_go_of_those_whom_another_is_asking() -> N
         assert ana.host.connected_peers() == (eva.host.peer_id,)
 
 
+async def test_who_is_asked_again_while_another_is_let_go_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with AsyncExitStack() as stack:
+        ana, ben, eva = [await member(stack, number) for number in range(1, 4)]
+        for other in (ben, eva):
+            await ana.directory.ask(other.contact, Kind.PING, b"")
+            ana.directory.visited[other.host.peer_id] -= under_test.LINGER_SECONDS
+        disconnect = ana.host.disconnect
+
+        async def disconnect_slowly(peer_id: str) -> None:
+            await ana.directory.ask(eva.contact, Kind.PING, b"")
+            await disconnect(peer_id)
+
+        monkeypatch.setattr(ana.host, "disconnect", disconnect_slowly)
+        await ana.directory.let_go()
+        assert ana.host.connected_peers() == (eva.host.peer_id,)
+
+
 async def test_who_is_met_over_a_relay_alone_holds_things_and_is_not_asked() -> None:
     answering = Answering(WAN)
     circuit = f"{WAN}/p2p/{answering.own}/p2p-circuit"

@@ -8,6 +8,7 @@ they mean the same here, and who was dialled for a question alone is let go agai
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 import trio
@@ -357,6 +358,9 @@ class Directory:
         """End the connections that were made to ask, brought nothing else, and are not used."""
         idle_since = trio.current_time() - LINGER_SECONDS
         for peer_id in [each for each, used in self.visited.items() if used <= idle_since]:
+            # Letting go of the one before took a while: this one may be asked again by now.
+            if self.visited.get(peer_id, math.inf) > idle_since:
+                continue
             del self.visited[peer_id]
             # Whoever became a relay of ours meanwhile stays, too.
             is_kept = peer_id in self.kept or peer_id in self._host.gate.kept
