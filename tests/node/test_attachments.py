@@ -59,7 +59,10 @@ async def test_a_file_comes_from_two_holders_at_once_and_is_the_same(tmp_path: P
             assert saved.read_bytes() == (tmp_path / "scan.tiff").read_bytes()
 
 
-async def test_a_fetch_waits_for_a_holder_and_goes_on_where_it_was_cut(tmp_path: Path) -> None:
+async def test_a_fetch_waits_for_a_holder_and_goes_on_where_it_was_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attachments, "ASK_AGAIN_SECONDS", 0.5)
     async with running(tmp_path / "ben") as ben:
         async with running(tmp_path / "ana") as ana:
             garden, _entry, file = await attached(ana, tmp_path)
@@ -151,6 +154,32 @@ async def test_a_disk_that_does_not_say_what_is_free_ends_the_fetch_and_not_the_
         await until(lambda: bool(fetch.trouble))
         assert os.strerror(errno.EIO) in fetch.trouble
         assert (await ana.now())["pid"]
+
+
+async def test_a_file_that_is_asked_for_twice_at_once_is_fetched_once(tmp_path: Path) -> None:
+    async with running(tmp_path / "ana") as ana:
+        _garden, _entry, file = await attached(ana, tmp_path)
+        ana.replica.blobs.remove(file.sha256)
+        under_test, found = ana.runtime._network.attachments, list[Any]()
+
+        async def ask() -> None:
+            found.append(await under_test.fetch(file.id))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            nursery.start_soon(ask)
+        assert found[0] is found[1]
+
+
+async def test_a_fetch_that_is_given_up_before_it_has_begun_does_not_begin(tmp_path: Path) -> None:
+    async with running(tmp_path / "ana") as ana:
+        _garden, _entry, file = await attached(ana, tmp_path)
+        ana.replica.blobs.remove(file.sha256)
+        under_test = ana.runtime._network.attachments
+        fetch = await under_test.fetch(file.id)
+        assert under_test.cancel(file.id)
+        await until(lambda: fetch.scope.cancelled_caught)
+        assert not under_test.is_fetching(file.id)
 
 
 async def test_what_a_person_asks_for_is_not_given_up_with_what_came_by_itself(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import trio
@@ -75,7 +75,8 @@ class Fetch:
     trouble: str = ""
     is_asked_for: bool = False
     """A person waits for it."""
-    scope: trio.CancelScope | None = None
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    """There before the task is: it may be given up before it has begun."""
 
     def as_fields(self) -> dict[str, object]:
         """Return it as the control socket tells it."""
@@ -180,11 +181,12 @@ class Attachments:
 
         Raises UserError for an id that is no attachment, or too many at once.
         """
-        known = self._fetches.get(identifier)
-        if known is not None and not known.trouble:
-            known.is_asked_for |= asked_for
+        if (known := self._under_way(identifier, asked_for=asked_for)) is not None:
             return known
         row = await self._context.storage.read(lambda store: store.attachment(identifier))
+        # Somebody else may have asked for it meanwhile.
+        if (known := self._under_way(identifier, asked_for=asked_for)) is not None:
+            return known
         if row is None:
             raise UserError(f"{short(identifier)} is no attachment of a joined commons")
         is_whole = self._blobs.holds(row.file.sha256)
@@ -198,6 +200,13 @@ class Attachments:
         self._tasks.start_soon(self._fetch_all, fetch)
         return fetch
 
+    def _under_way(self, identifier: bytes, *, asked_for: bool) -> Fetch | None:
+        known = self._fetches.get(identifier)
+        if known is None or known.trouble:
+            return None
+        known.is_asked_for |= asked_for
+        return known
+
     def is_fetching(self, identifier: bytes) -> bool:
         """Tell whether a file is being fetched or waited for."""
         known = self._fetches.get(identifier)
@@ -206,7 +215,7 @@ class Attachments:
     def cancel(self, identifier: bytes) -> bool:
         """Give up fetching; what is here stays for the next time. False where nothing was."""
         fetch = self._fetches.pop(identifier, None)
-        if fetch is not None and fetch.scope is not None:
+        if fetch is not None:
             fetch.scope.cancel()
         return fetch is not None
 
@@ -216,7 +225,7 @@ class Attachments:
                 del self._fetches[identifier]
 
     async def _fetch_all(self, fetch: Fetch) -> None:
-        with trio.CancelScope() as fetch.scope:
+        with fetch.scope:
             try:
                 await self._fetch(fetch)
             # From a holder's task it comes in a group.
