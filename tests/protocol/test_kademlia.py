@@ -173,6 +173,31 @@ def test_claimed_addresses_in_many_networks_do_not_make_one_machine_many_holders
     assert hints.add(key(1), contact(999, "/ip4/8.8.8.8/tcp/1"), 0)
 
 
+def test_giving_a_hint_again_does_not_lead_into_a_network_that_is_full() -> None:
+    hints = ProviderStore(OWN)
+    for number in range(PROVIDERS_PER_KEY_AND_NETWORK_MAX):
+        assert hints.add(key(1), contact(number, f"/ip4/9.9.9.{number}/tcp/4001"), 0)
+    elsewhere = contact(50, "/ip4/8.8.8.8/tcp/1")
+    assert hints.add(key(1), elsewhere, 0)
+    assert not hints.add(key(1), contact(50, "/ip4/9.9.9.50/tcp/4001"), 1)
+    assert not hints.add(key(1), contact(50, "/ip4/8.8.8.8/tcp/1", "/ip4/9.9.9.50/tcp/4001"), 1)
+    assert elsewhere in hints.providers(key(1), 1), "what it said before stays"
+    assert hints.add(key(1), contact(0, "/ip4/9.9.9.77/tcp/4001"), 1), "it has its place there"
+    assert hints.add(key(1), contact(50, "/ip4/7.7.7.7/tcp/1"), 1), "there is room"
+
+
+def test_giving_hints_again_does_not_fill_a_network_beyond_its_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kademlia, "HINTS_PER_NETWORK_MAX", 5)
+    hints = ProviderStore(OWN)
+    for number in range(20):
+        assert hints.add(key(number), contact(number), 0, {f"{number}.0.0.0/24"})
+    moved = [hints.add(key(number), contact(number), 1, {"9.9.9.0/24"}) for number in range(20)]
+    assert sum(moved) == 5
+    assert len(hints) == 20
+
+
 def test_one_peer_gives_a_bounded_number_of_hints() -> None:
     hints = ProviderStore(OWN)
     taken = [hints.add(key(number), contact(1), 0) for number in range(KEYS_PER_PEER_MAX + 50)]

@@ -182,14 +182,19 @@ class ProviderStore:
     def add(self, key: bytes, contact: Contact, now: float, source: Iterable[str] = ()) -> bool:
         """Keep what a peer says of itself; returns whether there was room for it.
 
+        Where there is none for what it says anew, what it said before stays until it is old.
         `source` are the networks that it is connected from, whatever addresses it claims.
         """
         networks = networks_of(contact).union(source)
         hints = self._hints.get(key, OrderedDict[str, _Hint]())
         known = hints.get(contact.peer_id)
+        # Given again from the same networks a hint keeps its place; another has to be free.
+        more = networks if known is None else networks - known.networks
+        if more and self._is_crowded(hints, contact.peer_id, networks, more):
+            return False
         if known is not None:
             self._drop(key, contact.peer_id)
-        elif not self._has_room(key, hints, contact.peer_id, networks, now):
+        elif not self._has_room(key, hints, contact.peer_id, now):
             return False
         if key not in self._hints:
             self._hints[key] = OrderedDict()
@@ -214,20 +219,28 @@ class ProviderStore:
         for key in tuple(self._hints):
             self.providers(key, now)
 
+    def _is_crowded(
+        self,
+        hints: OrderedDict[str, _Hint],
+        peer_id: str,
+        networks: frozenset[str],
+        more: frozenset[str],
+    ) -> bool:
+        """Whether the others leave no room in the networks; `more` are those new to this hint."""
+        others = (hint for holder, hint in hints.items() if holder != peer_id)
+        alike = sum(bool(networks & hint.networks) for hint in others)
+        if alike >= PROVIDERS_PER_KEY_AND_NETWORK_MAX:
+            return True
+        return any(self._by_network[network] >= HINTS_PER_NETWORK_MAX for network in more)
+
     def _has_room(
         self,
         key: bytes,
         hints: OrderedDict[str, _Hint],
         peer_id: str,
-        networks: frozenset[str],
         now: float,
     ) -> bool:
-        alike = sum(bool(networks & hint.networks) for hint in hints.values())
-        if alike >= PROVIDERS_PER_KEY_AND_NETWORK_MAX:
-            return False
         if self._by_peer[peer_id] >= KEYS_PER_PEER_MAX:
-            return False
-        if any(self._by_network[network] >= HINTS_PER_NETWORK_MAX for network in networks):
             return False
         if len(hints) >= PROVIDERS_PER_KEY_MAX:
             oldest, hint = next(iter(hints.items()))
