@@ -18,7 +18,11 @@ from typing import Any
 import trio
 import trio._core._run as trio_run
 
+from p2pcommons.node import measuring
+
 IDLE_MAX = 1_000
+MEASURE_SECONDS = 600
+"""Between two looks at what moved. A real node looks every five seconds; nothing depends on it."""
 
 
 class Timeline(trio.abc.Clock):
@@ -103,6 +107,7 @@ def _settled(seed: int) -> Generator[None]:
     undo = [
         keep(trio_run, "_ALLOW_DETERMINISTIC_SCHEDULING", True),
         keep(trio.to_thread, "run_sync", _run_here),
+        keep(measuring, "BUCKET_SECONDS", 2 * MEASURE_SECONDS),
     ]
     trio_run._r.seed(seed)
     # Most turns have one task: nothing to shuffle.
