@@ -32,6 +32,7 @@ def lab() -> Generator[dict[str, list[str]]]:
 
 
 @pytest.mark.network
+@pytest.mark.timeout(300)  # on a machine that does much else
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("ip") is None,
     reason="needs root and ip netns",
@@ -47,5 +48,5 @@ def test_two_behind_routers_meet_over_a_relay_and_then_without_it(tmp_path: Path
             )
             for name in PEERS
         ]
-        said = [each.communicate(timeout=90)[0].decode() for each in running]
+        said = [each.communicate(timeout=270)[0].decode() for each in running]
     assert [each.returncode for each in running] == [0, 0, 0], "\n".join(said)
