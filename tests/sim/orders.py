@@ -62,9 +62,17 @@ def in_any_order(held: Sequence[Contribution], chance: Random) -> Iterator[list[
 
 
 def replica_of(batches: Iterable[Sequence[Contribution]], commons: bytes, at: int) -> MemoryStore:
-    """Return a store that took these batches."""
+    """Return a store that took these batches, and then the bodies that it still wants.
+
+    A body that came while it was withdrawn is not taken; when somebody disowns that withdrawal
+    later, it is asked for again, as a session would.
+    """
     store = open_store()
     store.join_commons(commons, now=at)
+    whole: dict[bytes, Contribution] = {}
     for batch in batches:
         store.ingest(batch, received_at=at)
+        whole.update((each.id, each) for each in batch if each.body is not None)
+    wanted = store.bodies_wanted(commons, now=at)
+    store.ingest([whole[each] for each in wanted if each in whole], received_at=at)
     return store
