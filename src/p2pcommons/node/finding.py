@@ -310,7 +310,9 @@ def read_contacts(kept: str | None) -> list[Contact]:
         return []
     listed = cast("dict[str, object]", found) if isinstance(found, dict) else {}
     return [
-        Contact(peer_id, tuple(each for each in where if isinstance(each, str)))
+        Contact(
+            peer_id, tuple(each for each in cast("list[object]", where) if isinstance(each, str))
+        )
         for peer_id, where in listed.items()
         if isinstance(where, list)
     ]
