@@ -209,7 +209,7 @@ def first_arrival(rui: Terminal, invite: str, shots: list[tuple[str, str]]) -> N
     rui.shows("Build a solar oven")
     shots.append(("The first entry that arrives", rui.shows("equal")))
     rui.keys("2")
-    rui.shows("LAST TEN MINUTES")
+    rui.shows("how reached")
     shots.append(("The network when both hold the same", rui.shows("equal")))
     rui.keys("Enter")
     shots.append(("Everything about a peer", rui.shows("Copy address")))
