@@ -262,7 +262,8 @@ class Reconciling:
             except* StoreError as errors:
                 self._context.note_trouble(errors.exceptions[0])
             finally:
-                peer.recent.append(_figures(driver, driver.over_at - began, opener=opener))
+                if not scope.cancel_called:  # else it gave way before it came to anything
+                    peer.recent.append(_figures(driver, driver.over_at - began, opener=opener))
                 if schedule.driver is driver:
                     schedule.driver = None
                 if schedule.session is scope:
