@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -148,3 +149,22 @@ async def test_whatever_the_library_raises_while_closing_the_others_are_closed_t
     connections = [OddConnection(), OddConnection()]
     await close_all(connections)
     assert all(each.aborted for each in connections)
+
+
+@pytest.mark.network
+@pytest.mark.trio
+async def test_a_dial_given_up_in_the_handshake_leaves_no_socket_open() -> None:
+    async with host("bob") as bob:
+        (silent,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        async with silent, trio.open_nursery() as nursery:
+            where = f"/ip4/127.0.0.1/tcp/{silent.socket.getsockname()[1]}"
+            gc.disable()  # it would close what was forgotten, some time
+            try:
+                nursery.start_soon(bob.dial, ALICE, [where], 0.5)
+                accepted = await silent.accept()
+                with trio.fail_after(10):
+                    while await accepted.receive_some():
+                        pass
+            finally:
+                gc.enable()
+            await accepted.aclose()
