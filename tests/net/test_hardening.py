@@ -239,13 +239,17 @@ async def _fails_as_a_dial(play: Callable[[trio.SocketStream], Awaitable[None]])
     async with host("alice") as alice, trio.open_nursery() as servers:
         listeners: Any = await servers.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
         endpoint = listeners[0].socket.getsockname()
-        raw = raw_connection(await trio.open_tcp_stream(*endpoint), is_initiator=True)
+        stream = await trio.open_tcp_stream(*endpoint)
+        raw = raw_connection(stream, is_initiator=True)
         try:
             await alice.swarm.upgrade_outbound_raw_conn(raw, read_peer_id(bob))
         except LIBRARY_ERRORS:
             return True
         finally:
             servers.cancel_scope.cancel()
+            with trio.move_on_after(1) as closing:
+                closing.shield = True
+                await stream.aclose()
     return False
 
 
