@@ -56,9 +56,9 @@ from p2pcommons.protocol.messages import (
     decode_message,
     encode_message,
 )
+from p2pcommons.protocol.negentropy_varint import encode_varint
 from p2pcommons.protocol.session import blinded_commons
 from p2pcommons.protocol.topic import gossip_topic
-from p2pcommons.protocol.varint import encode_varint
 from p2pcommons.replica import open_replica
 from raw_peer import host_and_port, muxed, peer_of
 

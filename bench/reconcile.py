@@ -38,7 +38,7 @@ from p2pcommons.paths import find_paths
 from p2pcommons.protocol.items import ItemSet
 from p2pcommons.protocol.limits import NEGENTROPY_BYTES_MAX, RECONCILE_PROTOCOL
 from p2pcommons.protocol.negentropy import Negentropy
-from p2pcommons.protocol.varint import encode_varint
+from p2pcommons.protocol.negentropy_varint import encode_varint
 from p2pcommons.store import Store
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from target import Target, must, scratch
 from p2pcommons.errors import RejectedError
 from p2pcommons.protocol.items import ItemSet, order_of
 from p2pcommons.protocol.negentropy import Negentropy, split_ids
-from p2pcommons.protocol.varint import encode_varint
+from p2pcommons.protocol.negentropy_varint import encode_varint
 
 if TYPE_CHECKING:
     import random

@@ -15,7 +15,8 @@ from p2pcommons.net import gossip as inboxes
 from p2pcommons.net import gossip_caches, pubsub
 from p2pcommons.net.gossip import Gossip, GossipMessage, Verdict, open_gossip
 from p2pcommons.net.gossip_caches import SeenIds, message_id
-from raw_peer import GOSSIP, Muxer, muxed, prefixed
+from p2pcommons.net.muxer import socket_of
+from raw_peer import GOSSIP, RST, WINDOW, Muxer, muxed, prefixed
 
 from .hosts import connect, gossiping, host, until
 
@@ -239,22 +240,90 @@ async def test_unsubscribed_neighbour_leaves_the_mesh() -> None:
         assert gossip.listeners(TOPIC) == ()
 
 
+def endpoints(stream: Any) -> set[Any]:
+    """Both ends of the connection that carries a stream, the same seen from either side."""
+    connected = socket_of(stream.muxed_conn.secured_conn)
+    assert connected is not None
+    return {connected.socket.getsockname(), connected.socket.getpeername()}
+
+
 @pytest.mark.trio
-async def test_gossip_goes_on_when_one_of_two_connections_is_cut() -> None:
+@pytest.mark.parametrize("carries", ["both directions", "one direction"])
+async def test_gossip_goes_on_when_one_of_two_connections_is_cut(
+    carries: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with AsyncExitStack() as stack:
-        (ana, gossip, _), (bob, other, channel) = await crowd(stack, "ana", "bob")
+        (ana, gossip, back), (bob, other, channel) = await crowd(stack, "ana", "bob")
         await connect(ana, bob)
-        await until(lambda: len(gossip.router.mesh[TOPIC]) == 1)
+        await until(lambda: gossip.pubsub.peers and other.pubsub.peers)
         await ana.swarm.dial_addr(
             ana.swarm.get_connections()[0].get_transport_addresses()[0], bob.library_host.get_id()
         )
         await until(lambda: len(bob.swarm.get_connections()) == 2)
+        (ours,) = gossip.pubsub.peers.values()
+        (peer_id, theirs), *_ = other.pubsub.peers.items()
+        is_shared = carries == "both directions"
+        if (endpoints(ours) == endpoints(theirs)) != is_shared:
+            free = [each for each in bob.swarm.get_connections() if each is not theirs.swarm_conn]
+            monkeypatch.setattr(bob.swarm, "_select_connection", lambda *_: free[0])
+            other.pubsub._handle_dead_peer(peer_id)
+            await until(lambda: other.pubsub.peers.get(peer_id) not in (None, theirs))
+            theirs = other.pubsub.peers[peer_id]
+            monkeypatch.undo()
+        assert (endpoints(ours) == endpoints(theirs)) == is_shared
+        await until(lambda: len(gossip.router.mesh[TOPIC]) == 1 and other.listeners(TOPIC) != ())
         carrying = next(iter(gossip.pubsub.peers.values())).swarm_conn
         carrying.muxed_conn.abort("cut")
         await until(lambda: len(bob.swarm.get_connections()) == 1)
-        await until(lambda: len(gossip.router.mesh[TOPIC]) == 1 and other.listeners(TOPIC) != ())
+        for each in (gossip, other):
+            await until(lambda each=each: len(each.router.mesh[TOPIC]) == 1)
         await gossip.publish(TOPIC, b"still here")
         assert await receive(channel) == b"still here"
+        await other.publish(TOPIC, b"and here")
+        assert await receive(back) == b"and here"
+
+
+@pytest.mark.trio
+async def test_end_of_a_replaced_stream_does_not_make_a_neighbour_forgotten() -> None:
+    async with AsyncExitStack() as stack:
+        ((bob, gossip, _),) = await crowd(stack, "bob")
+        changes = [rpc_pb2.RPC.SubOpts(subscribe=True, topicid=TOPIC)]
+        hello = prefixed(rpc_pb2.RPC(subscriptions=changes).SerializeToString())
+        async with muxed(bob.addresses()[0]) as muxer:
+            old, new = await neighbour(muxer), await neighbour(muxer)
+            for stream in (old, new):
+                await muxer.data(stream, hello)
+                await until(lambda: len(gossip.listeners(TOPIC)) == 1)
+            await until(lambda: len(gossip.pubsub._hearing) == 1)
+            await muxer.frame(WINDOW, RST, old, 0)
+            await muxer.data(new, messages(b"read after it"))
+            seen = gossip.pubsub.seen_messages
+            await until(lambda: seen.has(message_id_of(b"read after it")))
+            assert len(gossip.listeners(TOPIC)) == 1
+            await muxer.frame(WINDOW, RST, new, 0)
+            await until(lambda: gossip.listeners(TOPIC) == ())
+
+
+@pytest.mark.trio
+async def test_neighbour_that_ends_our_streams_gets_new_ones_at_a_bounded_pace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gossip_caches, "REOPENED_PER_SECOND", 4)
+    async with AsyncExitStack() as stack:
+        (ana, gossip, _), (bob, other, channel) = await crowd(stack, "ana", "bob")
+        await connect(ana, bob)
+        opened: set[int] = set()
+        with trio.move_on_after(1):
+            while True:
+                for stream in tuple(other.pubsub._hearing.values()):
+                    opened.add(stream.muxed_stream.stream_id)
+                    await stream.reset()
+                await trio.sleep(0.01)
+        assert 3 <= len(opened) <= 9
+        assert len(list(ana.swarm.get_connections()[0].get_streams())) <= 3
+        await until(lambda: len(gossip.router.mesh[TOPIC]) == 1)
+        await gossip.publish(TOPIC, b"on a new one")
+        assert await receive(channel) == b"on a new one"
 
 
 @pytest.mark.trio

@@ -38,7 +38,7 @@ from p2pcommons.protocol.kademlia_messages import (
     Message,
     encode_message,
 )
-from p2pcommons.protocol.varints import write_varint
+from p2pcommons.protocol.varint import write_varint
 
 pytestmark = [pytest.mark.trio, pytest.mark.network]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from p2pcommons.errors import RejectedError
 from p2pcommons.protocol.identify import ADDRESSES_MAX, listen_addresses
 from p2pcommons.protocol.multiaddrs import address_to_bytes
-from p2pcommons.protocol.varints import write_varint
+from p2pcommons.protocol.varint import write_varint
 
 PEER = "12D3KooWEonjvUj6ZbWEd9iu88ZygN8rdX1h31vSy3WeCVFdswFQ"
 

@@ -12,7 +12,7 @@ from p2pcommons.errors import RejectedError
 from p2pcommons.protocol.items import ORDER_MAX, ItemSet, fingerprint_of
 from p2pcommons.protocol.limits import RANGES_MAX
 from p2pcommons.protocol.negentropy import Negentropy, split_ids
-from p2pcommons.protocol.varint import encode_varint
+from p2pcommons.protocol.negentropy_varint import encode_varint
 
 Items = set[tuple[int, bytes]]
 

@@ -13,7 +13,7 @@ from p2pcommons.protocol.items import ItemSet
 from p2pcommons.protocol.limits import NEGENTROPY_INLINE_BYTES_MAX
 from p2pcommons.protocol.messages import Done, Have, Neg, Open, Put, encode_message
 from p2pcommons.protocol.negentropy import Negentropy
-from p2pcommons.protocol.varint import encode_varint
+from p2pcommons.protocol.negentropy_varint import encode_varint
 
 from .eve import COMMONS, UNKNOWN, Eve
 from .memory import NOW_S, MemoryNode, Side, entry, founding, make_side, run_pair

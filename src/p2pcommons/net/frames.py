@@ -19,7 +19,7 @@ from p2pcommons.net.muxer import GuardedStream, socket_of
 from p2pcommons.net.pacing import PORTION_BYTES_MIN
 from p2pcommons.protocol.identify import IDENTIFY_PROTOCOL
 from p2pcommons.protocol.kademlia_messages import KAD_PROTOCOL
-from p2pcommons.protocol.varints import write_varint
+from p2pcommons.protocol.varint import write_varint
 
 if TYPE_CHECKING:
     from types import TracebackType

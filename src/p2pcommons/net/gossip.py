@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from p2pcommons.net.closing import only_error
+from p2pcommons.net.gossip_router import AnonymousRouter
 from p2pcommons.net.journal import paced_logger
 from p2pcommons.net.library import background_trio_service
-from p2pcommons.net.pubsub import DATA_BYTES_MAX, AnonymousPubsub, AnonymousRouter, Verdict
+from p2pcommons.net.pubsub import DATA_BYTES_MAX, AnonymousPubsub, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

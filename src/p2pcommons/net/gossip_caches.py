@@ -42,6 +42,9 @@ ASKED_IDS_BURST = 5000
 SHED_NOTICED = 20
 """Every so many messages shed are worth a word."""
 
+REOPENED_PER_SECOND, REOPENED_BURST = 0.5, 3
+"""Streams to a neighbour that take the place of one that it ended."""
+
 SUBSCRIPTION_CHANGES_PER_SECOND = 20
 SUBSCRIPTION_CHANGES_BURST = 1000
 
@@ -130,6 +133,9 @@ class Neighbour:
         default_factory=lambda: TokenBucket(
             SUBSCRIPTION_CHANGES_PER_SECOND, SUBSCRIPTION_CHANGES_BURST
         )
+    )
+    reopened: TokenBucket = field(
+        default_factory=lambda: TokenBucket(REOPENED_PER_SECOND, REOPENED_BURST)
     )
     shed: int = 0
     """Messages for which there was no room."""

@@ -10,7 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from p2pcommons.protocol.negentropy import FINGERPRINT_BYTES, ID_BYTES
-from p2pcommons.protocol.varint import encode_varint
+from p2pcommons.protocol.negentropy_varint import encode_varint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

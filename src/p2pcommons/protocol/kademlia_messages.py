@@ -21,7 +21,7 @@ from p2pcommons.protocol.multiaddrs import (
     peer_id_to_bytes,
 )
 from p2pcommons.protocol.protobuf import BYTES, VARINT, read_fields
-from p2pcommons.protocol.varints import write_varint
+from p2pcommons.protocol.varint import write_varint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

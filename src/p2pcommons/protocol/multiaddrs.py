@@ -12,7 +12,7 @@ import base58
 
 from p2pcommons.errors import RejectedError, RejectReason, UserError
 from p2pcommons.protocol.addresses import PEER_ID_PREFIX, check_address, check_peer_id
-from p2pcommons.protocol.varints import read_varint, write_varint
+from p2pcommons.protocol.varint import read_varint, write_varint
 
 _IP4, _TCP, _IP6, _DNS, _DNS4, _DNS6, _P2P, _CIRCUIT = 4, 6, 41, 53, 54, 55, 421, 290
 """Codes of the multiaddr table of multiformats."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from p2pcommons.errors import RejectedError, RejectReason
 from p2pcommons.protocol.limits import RANGES_MAX, SPLIT_JITTER_FRACTION
-from p2pcommons.protocol.varint import Reader, encode_varint
+from p2pcommons.protocol.negentropy_varint import Reader, encode_varint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

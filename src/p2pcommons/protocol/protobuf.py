@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2pcommons.errors import RejectedError, RejectReason
-from p2pcommons.protocol.varints import read_varint
+from p2pcommons.protocol.varint import read_varint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

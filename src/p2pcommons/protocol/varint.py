@@ -1,54 +1,31 @@
-"""Negentropy's variable-length integers: base 128, most significant digit first."""
+"""Unsigned integers of seven bits a byte, the lowest first, as multiformats and protobuf have."""
 
 from __future__ import annotations
 
 from p2pcommons.errors import RejectedError, RejectReason
 
-_CONTINUES = 0x80
-_DIGIT = 0x7F
-_VARINT_BYTES_MAX = 10
-"""Ten digits of seven bits hold any 64-bit integer."""
+VARINT_BYTES_MAX = 9
+"""63 bits: what the multiformats table allows."""
 
 
-def encode_varint(value: int) -> bytes:
-    """Return `value` >= 0 in as few bytes as possible."""
-    digits = [value & _DIGIT]
-    value >>= 7
-    while value:
-        digits.append(value & _DIGIT | _CONTINUES)
-        value >>= 7
-    return bytes(reversed(digits))
+def write_varint(number: int) -> bytes:
+    """Return a number from 0 on as bytes."""
+    written = bytearray()
+    while number > 0x7F:
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
 
 
-class Reader:
-    """Takes pieces off the front of a message. Everything missing raises RejectedError."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    @property
-    def left(self) -> int:
-        """Bytes that have not been taken."""
-        return len(self._data) - self._at
-
-    def byte(self) -> int:
-        """Return the next byte."""
-        return self.take(1)[0]
-
-    def take(self, size: int) -> bytes:
-        """Return the next `size` bytes."""
-        if size > self.left:
-            raise RejectedError(RejectReason.RECONCILE, "ends in the middle")
-        start, self._at = self._at, self._at + size
-        return self._data[start : self._at]
-
-    def varint(self) -> int:
-        """Return the next variable-length integer."""
-        value = 0
-        for _ in range(_VARINT_BYTES_MAX):
-            digit = self.byte()
-            value = value << 7 | digit & _DIGIT
-            if not digit & _CONTINUES:
-                return value
-        raise RejectedError(RejectReason.RECONCILE, "integer too long")
+def read_varint(data: bytes | bytearray, at: int) -> tuple[int, int]:
+    """Return the number at a place and the place after it. Raises RejectedError."""
+    number = 0
+    for index in range(VARINT_BYTES_MAX):
+        if at + index >= len(data):
+            break
+        byte = data[at + index]
+        number |= (byte & 0x7F) << 7 * index
+        if byte < 0x80:
+            return number, at + index + 1
+    raise RejectedError(RejectReason.MESSAGE_SHAPE, "a number without an end")
