@@ -28,3 +28,19 @@ async def test_a_connection_that_its_peer_left_behind_is_not_kept_for_a_minute(
                 while len(alice.remote_addresses(bob.peer_id)) == 2:
                     await trio.sleep(0.05)
             assert await says_back(alice, bob)
+
+
+async def test_a_peer_that_comes_again_while_its_old_connection_ends_is_let_in() -> None:
+    async with host("alice") as alice, host("bob") as bob:
+        await connect(bob, alice)
+        old = alice.swarm.get_connections()[0].muxed_conn
+        async with trio.open_nursery() as ended:
+            ended.cancel_scope.cancel()
+        old._nursery = ended  # as it is for a moment, before the connection is forgotten
+        address = bob.swarm.get_connections()[0].get_transport_addresses()[0]
+        with trio.fail_after(3):
+            await bob.swarm.dial_addr(address, alice.library_host.get_id())
+            await until(lambda: len(alice.swarm.get_connections()) == 2)
+            old.abort("it has ended")
+            await until(lambda: len(bob.swarm.get_connections()) == 1)
+            assert await says_back(bob, alice)

@@ -170,8 +170,8 @@ class GuardedYamux(Yamux):
                     await self._cleanup_on_error()
 
     def spawn(self, task: Callable[[], Awaitable[None]]) -> None:
-        """Run something as long as the connection."""
-        if self._nursery is not None:
+        """Run something as long as the connection; nothing when that is ending already."""
+        if self._nursery is not None and not self._nursery.cancel_scope.cancel_called:
             self._nursery.start_soon(task)
 
     def _doubt_others(self) -> None:
