@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from p2pcommons.protocol.events import FrameReceived, Started, Tick
 from p2pcommons.protocol.limits import NONCE_BYTES
 from p2pcommons.protocol.messages import Commons, Hello, Message, encode_message
 from p2pcommons.protocol.session import Session
+from p2pcommons.replica import open_replica
 
 
 def limited(home: Path, kilobytes_per_second: int) -> Path:
@@ -25,18 +27,26 @@ def limited(home: Path, kilobytes_per_second: int) -> Path:
     return home
 
 
+def filled(home: Path) -> bytes:
+    """A garden with long texts, written before its node runs: gossip has nothing of it."""
+    with closing(open_replica(home)) as replica:
+        replica.create_identity(home.name)
+        garden = replica.create_commons("Garden").id
+        with replica.batch():
+            for number in range(10):
+                text = os.urandom(20_000).hex()
+                replica.add_entry(garden, title=f"Long {number}", text=text)
+    return garden
+
+
 @pytest.mark.trio
 @pytest.mark.network
 @pytest.mark.parametrize("slow", ["ana", "bob"])
 async def test_a_session_on_a_slow_line_comes_to_its_end(tmp_path: Path, slow: str) -> None:
     homes = {name: tmp_path / name for name in ("ana", "bob")}
     limited(homes[slow], 500)
+    garden = filled(homes["ana"])
     async with running(homes["ana"]) as ana, running(homes["bob"]) as bob:
-        garden = ana.replica.create_commons("Garden").id
-        with ana.replica.batch():
-            for number in range(10):
-                text = os.urandom(20_000).hex()
-                ana.replica.add_entry(garden, title=f"Long {number}", text=text)
         began = trio.current_time()
         bob.replica.join(ana.invite(garden))
         await until(lambda: equal(garden, ana, bob), 30)

@@ -262,7 +262,8 @@ class Reconciling:
             except* StoreError as errors:
                 self._context.note_trouble(errors.exceptions[0])
             finally:
-                if not scope.cancel_called:  # else it gave way before it came to anything
+                # One that gave way before it came to anything is not worth a line.
+                if not scope.cancel_called or driver.sent or driver.received:
                     peer.recent.append(_figures(driver, driver.over_at - began, opener=opener))
                 if schedule.driver is driver:
                     schedule.driver = None
@@ -271,6 +272,7 @@ class Reconciling:
                     schedule.release_waiting()
                     self._wake.set()
         if scope.cancelled_caught:
+            self._pass_on(stream.peer_id, driver)
             await stream.reset()  # the rival session goes on, and plans what comes after it
         else:
             if full_check and driver.ended is EndReason.COMPLETE:
@@ -288,8 +290,7 @@ class Reconciling:
             self._tasks.start_soon(self.on_shared, peer_id)
         if peer.offers and self.on_offers is not None and self._tasks is not None:
             self._tasks.start_soon(self.on_offers, peer_id)
-        if driver.received:
-            self.soon_in_turn(PASS_ON_SECONDS, besides=peer_id)
+        self._pass_on(peer_id, driver)
         if driver.received or driver.bodies:
             # What has just come is in no snapshot yet that was found equal, and a session asks
             # for a part of the texts that are missing.
@@ -312,6 +313,10 @@ class Reconciling:
             self._later(schedule, pause * self._context.chance.uniform(0.75, 1.25))
         else:
             self._retry(schedule, progress=driver.received > 0)
+
+    def _pass_on(self, peer_id: str, driver: SessionDriver) -> None:
+        if driver.received:
+            self.soon_in_turn(PASS_ON_SECONDS, besides=peer_id)
 
     def _retry(self, schedule: _Schedule, *, progress: bool = False) -> None:
         """A session that fails on a live connection is retried by itself."""
