@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import trio
 
-from p2pcommons.node.reconciling import Reconciling
+from p2pcommons.node import reconciling as reconciling_module
+from p2pcommons.node.reconciling import PASS_ON_SECONDS, Reconciling
+from p2pcommons.node.state import NodeState
 
 
 class Stream:
@@ -31,3 +34,47 @@ async def test_a_stream_that_comes_after_its_connection_leaves_nothing_behind() 
     await reconciling._answer(cast(Any, stream))
     assert stream.was_reset
     assert not reconciling._peers
+
+
+class Bringing:
+    """A session that brought something and does not end by itself."""
+
+    received, sent, bodies, rounds, again, over_at = 3, 0, 3, 1, 0, 0.0
+    bytes_sent = bytes_received = 500
+    ended = fault = None
+
+    def __init__(self, *_args: object, **_options: object) -> None:
+        self.is_running = trio.Event()
+
+    async def run(self) -> None:
+        self.is_running.set()
+        await trio.sleep_forever()
+
+
+@pytest.mark.trio
+async def test_what_a_session_brought_before_it_gave_way_is_passed_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reconciling_module, "SessionDriver", Bringing)
+    state = NodeState()
+    context = SimpleNamespace(
+        config=SimpleNamespace(number=lambda _name: 300), state=state, joined=(), now=lambda: 0
+    )
+    host = SimpleNamespace(connected_peers=lambda: ("gone", "other"), peer_id="here")
+    reconciling = Reconciling(cast(Any, context), cast(Any, host))
+    for peer_id in ("gone", "other"):
+        reconciling.connected(peer_id)
+        reconciling._peers[peer_id].due = float("inf")
+    schedule = reconciling._peers["gone"]
+    stream = Stream()
+    async with trio.open_nursery() as nursery:
+        run = partial(reconciling._run, began=0.0, opener=True)
+        nursery.start_soon(run, cast(Any, stream), schedule)
+        while schedule.session is None:
+            await trio.lowlevel.checkpoint()
+        schedule.session.cancel()
+    assert stream.was_reset
+    assert reconciling._peers["other"].due <= trio.current_time() + PASS_ON_SECONDS
+    assert schedule.due == float("inf")
+    (listed,) = state.peer("gone").recent
+    assert (listed.received, listed.ended) == (3, "")
