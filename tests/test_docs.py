@@ -67,7 +67,8 @@ def code_in(text: str) -> str:
 def test_every_setting_is_described_with_its_default_and_variable() -> None:
     section = text_of("docs/user-guide.md").partition("## Settings")[2].partition("## ")[0]
     rows = [[cell.strip(" `") for cell in row.split("|")] for row in section.splitlines()]
-    described = {row[1]: (row[2], row[3]) for row in rows if len(row) == 6 and row[1] != "setting"}
+    described = {row[1]: (row[2], row[4]) for row in rows if len(row) == 7 and row[1] != "setting"}
+    allowed = {row[1]: row[3] for row in rows if len(row) == 7}
     described.pop("---")
     defaults = {
         setting.name: str(setting.default).lower()
@@ -78,6 +79,9 @@ def test_every_setting_is_described_with_its_default_and_variable() -> None:
     assert described == {
         setting.name: (defaults[setting.name], setting.variable) for setting in SETTINGS
     }
+    for setting in SETTINGS:
+        if type(setting.default) is int:
+            assert allowed[setting.name] == f"{setting.least:,} to {setting.most:,}"
 
 
 def test_limits_in_the_guide_are_those_of_the_code() -> None:

@@ -96,7 +96,12 @@ def test_settings_that_are_wrong_name_the_setting(ana: Any) -> None:
 
 
 def test_the_doctor_finds_settings_that_keep_everything_else_from_working(ana: Any) -> None:
-    for broken, named in (("[network\n", "config.toml"), ("name = 5\n", "name")):
+    for broken, named in (
+        ("[network\n", "config.toml"),
+        ("name = 5\n", "name"),
+        ('[network]\nlisten = ["rubbish"]\n', "network.listen"),
+        ("[network]\nrelay_seconds = -1\n", "network.relay_seconds"),
+    ):
         (ana.path / "config.toml").write_text(broken)
         done = ana("doctor", "--json")
         assert done.code == 1

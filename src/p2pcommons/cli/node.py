@@ -12,7 +12,7 @@ from p2pcommons.cli.columns import GAP, named, table
 from p2pcommons.cli.output import Reply
 from p2pcommons.cli.parsing import group, need_command
 from p2pcommons.cli.times import ago, count, until
-from p2pcommons.config import Mode
+from p2pcommons.config import LISTEN_SHAPE, Mode, is_listen_address
 from p2pcommons.errors import EXIT_CODES, ErrorCode, P2PCommonsError
 from p2pcommons.model.glance import four_words, key_words
 from p2pcommons.model.words import clean_line
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from p2pcommons.cli.invocation import Invocation
 
 Json = dict[str, object]
-_PORT_MAX = 65_535
 
 
 def _say_nothing_more() -> None:
@@ -59,28 +58,13 @@ def _check_listen(
     ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
 ) -> tuple[str, ...]:
     for address in value:
-        if not _is_tcp_address(address):
+        if not is_listen_address(address):
             raise click.BadParameter(
-                f"{address!r} is not of the form /ip4/0.0.0.0/tcp/4001 or /ip6/::/tcp/4001",
+                f"{address!r} is not of the form {LISTEN_SHAPE}",
                 ctx,
                 param,
             )
     return value
-
-
-def _is_tcp_address(address: str) -> bool:
-    import ipaddress
-
-    start, *parts = address.split("/")
-    if start or len(parts) != 4 or parts[0] not in ("ip4", "ip6") or parts[2] != "tcp":
-        return False
-    family = ipaddress.IPv4Address if parts[0] == "ip4" else ipaddress.IPv6Address
-    try:
-        family(parts[1])
-    except ValueError:
-        return False
-    port = parts[3]
-    return port.isascii() and port.isdecimal() and int(port) <= _PORT_MAX
 
 
 @group(

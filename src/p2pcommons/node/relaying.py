@@ -129,9 +129,9 @@ def relay_for_others(context: NodeContext, relays: RelaysPort) -> None:
         return peer_id in peers and bool(peers[peer_id].shared)
 
     limits = RelayLimits(
-        max(config.number("network.relay_circuits"), 0),
-        max(config.number("network.relay_megabytes"), 0) * 1024 * 1024,
-        max(config.number("network.relay_seconds"), 0),
+        config.number("network.relay_circuits"),
+        config.number("network.relay_megabytes") * 1024 * 1024,
+        config.number("network.relay_seconds"),
     )
     relays.relay_for_others(limits, is_known)
 
