@@ -285,6 +285,8 @@ def _checked(setting: Setting, value: object, origin: str) -> object:
         raise UserError(f"{where} is {shown(value)}; it is one of {', '.join(Mode)}")
     if type(value) is int and not setting.least <= value <= setting.most:
         said = f"{setting.least:,} to {setting.most:,}"
+        if "0: no limit" in setting.meaning:
+            said += " (0: no limit)"
         raise UserError(f"{where} must be {said}, not {shown(value)}")
     if isinstance(value, list):
         _check_list(setting, cast("list[object]", value), where)
