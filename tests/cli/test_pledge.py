@@ -15,6 +15,7 @@ from p2pcommons.replica import open_replica
 from p2pcommons.replica.pledges import shown_pledge
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -117,6 +118,39 @@ def test_a_day_that_is_none_is_named() -> None:
     for text in ("tomorrow", "2027-02-30", "9999-12-31"):
         with pytest.raises(UserError, match="is no day"):
             last_second_of(text)
+
+
+def test_leaving_for_good_says_that_the_pledge_ends_before_it_does(
+    home: Any, terminal: Callable[..., Any]
+) -> None:
+    commons = home.json("commons", "list")["items"][0]["id"]
+    home.json("pledge", commons, "--keep")
+    shown = terminal("--home", str(home.path), "commons", "leave", commons, "--delete")
+    assert "that ends with it" in shown.expect("Type delete to go on: ")
+    shown.type("no")
+    shown.end()
+    assert shown.code == 4
+    assert home.json("commons", "list")["items"][0]["pledges"]
+    done = home("commons", "leave", commons, "--delete")
+    assert done.err.index("that ends with it") < done.err.index("deleted from this machine")
+    assert "others may still see it" in done.err
+
+
+def test_a_pledge_ends_with_a_commons_that_was_left_before_it_was_deleted(home: Any) -> None:
+    commons = home.json("commons", "list")["items"][0]["id"]
+    home.json("pledge", commons, "--keep")
+    left = home("commons", "leave", commons)
+    assert "others still see your pledge" in left.err
+    gone = home.json("commons", "leave", commons, "--delete")
+    assert (gone["pledge_ended"], gone["pledge_told"]) == (True, False)
+
+
+def test_a_pledge_of_words_alone_is_named_and_stands(home: Any) -> None:
+    commons = home.json("commons", "list")["items"][0]["id"]
+    home.json("pledge", commons, "I answer on Sundays")
+    done = home("commons", "leave", commons, "--delete", "--json")
+    assert done.json["pledge_ended"] is False
+    assert "others still see your pledge" in done.err
 
 
 def test_the_fields_are_documented(home: Any) -> None:

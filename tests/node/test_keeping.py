@@ -12,6 +12,7 @@ from tests.node.nodes import Node, equal, running, until
 from p2pcommons.model.keys import grant_device
 from p2pcommons.model.kinds import AttachBody
 from p2pcommons.node import keeping
+from p2pcommons.replica import open_replica
 
 pytestmark = [pytest.mark.trio, pytest.mark.network]
 
@@ -120,3 +121,26 @@ async def test_a_file_that_nobody_has_gives_its_place_to_another(
         await until(lambda: equal(garden, ana, ben))
         ben.replica.pledge(garden, keep=True, files=10_000)
         await until(lambda: ben.replica.blobs.holds(of_ana))
+
+
+async def test_a_pledge_to_keep_ends_with_leaving_for_good_and_others_hear_of_it(
+    tmp_path: Path,
+) -> None:
+    def leave(commons: bytes) -> bool:
+        with open_replica(tmp_path / "ben") as replica:
+            heard = replica.end_pledge(commons)
+            replica.leave_commons(commons, delete=True)
+            return heard
+
+    async with running(tmp_path / "ana") as ana, running(tmp_path / "ben") as ben:
+        garden = ana.replica.create_commons("Garden").id
+        ben.replica.join(ana.invite(garden))
+        await until(lambda: equal(garden, ana, ben))
+        ben.replica.pledge(garden, keep=True)
+        await until(lambda: bool(ana.replica.pledges(garden)))
+        assert await trio.to_thread.run_sync(leave, garden)
+        assert ana.replica.pledges(garden) == ()
+        # Who comes in again has promised nothing.
+        ben.replica.join(ana.invite(garden))
+        await until(lambda: equal(garden, ana, ben))
+        assert (ben.replica.pledges(garden), ben.replica.kept(garden)) == ((), None)

@@ -151,22 +151,40 @@ def leave(invocation: Invocation, ref: str, delete: bool) -> Reply:
     """Leave a commons: exchange stops, its entries are hidden.
 
     Others keep their copies. Joining again brings it back; without --delete nothing is lost.
+    With --delete your pledge to keep it on this machine is taken back first.
     """
     with invocation.open_as_person() as replica:
         row = replica.resolve_commons(ref, left=delete)
-        if delete:
-            _check_loss(invocation, replica, row)
         pledged = any(each.is_own for each in replica.pledges(row.id))
+        ends = delete and replica.pledge_to_keep(row.id) is not None
+        if delete:
+            _check_loss(invocation, replica, row, ends_pledge=ends, pledged=pledged)
+        told = ends and replica.end_pledge(row.id)
         replica.leave_commons(row.id, delete=delete)
-    said = "deleted from this machine" if delete else "left; join again to bring it back"
+    steps = [
+        f"{title_of(row)}: "
+        + ("deleted from this machine" if delete else "left; join again to bring it back")
+    ]
+    if ends:
+        steps.append(_HEARD if told else _NOT_HEARD)
+    elif pledged and not delete:
+        steps.append(_STILL_PLEDGED)
     return Reply(
-        {"id": row.id.hex(), "title": title_of(row), "deleted": delete},
+        {
+            "id": row.id.hex(),
+            "title": title_of(row),
+            "deleted": delete,
+            "pledge_ended": ends,
+            "pledge_told": told,
+        },
         [short(row.id)],
-        (f"{title_of(row)}: {said}", *((_STILL_PLEDGED,) if pledged else ())),
+        tuple(steps),
     )
 
 
 _STILL_PLEDGED = "others still see your pledge there: it is best taken back before leaving"
+_HEARD = "your pledge to keep it is taken back, and others have heard of it"
+_NOT_HEARD = "your pledge to keep it is over; nobody was reached, so others may still see it"
 
 
 def _kept_by(made: tuple[Pledge, ...]) -> str:
@@ -201,14 +219,26 @@ def commons_fields(row: CommonsRow) -> dict[str, object]:
     }
 
 
-def _check_loss(invocation: Invocation, replica: Replica, row: CommonsRow) -> None:
-    """Ask before the only known copy of something goes."""
-    alone = replica.only_here(row.id)
-    if not (alone and invocation.asks):
+def _check_loss(
+    invocation: Invocation,
+    replica: Replica,
+    row: CommonsRow,
+    *,
+    ends_pledge: bool,
+    pledged: bool,
+) -> None:
+    """Say what ends, and ask before a promise or the only known copy of something goes."""
+    if ends_pledge:
+        invocation.out.say(f"you pledged to keep {title_of(row)}: that ends with it")
+    elif pledged:
+        invocation.out.say(_STILL_PLEDGED)
+    if not invocation.asks:
         return
-    invocation.out.say(
-        f"{count(alone, 'contribution')} of yours in {title_of(row)} "
-        "may be nowhere else than on this machine"
-    )
-    if ask("Type delete to go on: ").lower() != "delete":
+    alone = replica.only_here(row.id)
+    if alone:
+        invocation.out.say(
+            f"{count(alone, 'contribution')} of yours in {title_of(row)} "
+            "may be nowhere else than on this machine"
+        )
+    if (alone or pledged) and ask("Type delete to go on: ").lower() != "delete":
         raise UserError("nothing was changed", ErrorCode.REFUSED)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, cast
 
+from p2pcommons import control
 from p2pcommons.blobstore import BlobStore
 from p2pcommons.errors import ErrorCode, UserError
 from p2pcommons.model.ids import display_name, short
 from p2pcommons.model.kinds import PledgeBody
 from p2pcommons.model.limits import NAME_CHARS_MAX, PLEDGE_CHARS_MAX
 from p2pcommons.model.words import clean_line
+from p2pcommons.replica.nearby import Nearby
 from p2pcommons.replica.records import Kept, Pledge
 from p2pcommons.replica.space import Space
+from p2pcommons.store.pledges import KEEPING_META
 
 if TYPE_CHECKING:
     from p2pcommons.store import BudgetPlan, PledgeRow
 
+TELL_SECONDS: Final = 5.0
+"""How long whoever leaves for good waits until somebody has heard that the pledge is over."""
 
-class Pledges(Space):
+
+class Pledges(Space, Nearby):
     """Pledges of everybody, and one's own."""
 
     def pledges(self, commons: bytes) -> tuple[Pledge, ...]:
@@ -95,6 +101,44 @@ class Pledges(Space):
         elif not kept:
             raise UserError("you have pledged nothing for this commons", ErrorCode.NOT_FOUND)
         self.nudge()
+
+    def pledge_to_keep(self, commons: bytes) -> Pledge | None:
+        """Return the pledge by which this machine keeps a commons, also after leaving it.
+
+        None where there is none, or where another machine of this person keeps it.
+        """
+        if self.store.meta(KEEPING_META + commons.hex()) is None:
+            return None
+        own = (each for each in self.pledges(commons) if each.is_own and each.keeps)
+        return next(own, None)
+
+    def end_pledge(self, commons: bytes) -> bool:
+        """Take a pledge back for good, and tell whether somebody connected has heard of it.
+
+        Waits for that, a few seconds, where a node runs. After leaving nobody can be told.
+        """
+        if self.commons_row(commons).left_at is not None:
+            self.store.stop_keeping(commons)
+            return False
+        self.take_pledge_back(commons)
+        count = self.commons_row(commons).count
+        request = {"op": "sync", "timeout": TELL_SECONDS}
+        try:
+            answer = control.request(self.paths, request, 2 * TELL_SECONDS)
+        except UserError:
+            return False  # no node, or one that is too busy to say
+        return any(
+            item.get("commons") == commons.hex()
+            and item.get("equal") is True
+            and cast("int", item.get("count") or 0) >= count
+            for item in cast("list[dict[str, object]]", answer.get("items") or [])
+        )
+
+    def leave_commons(self, commons: bytes, *, delete: bool = False) -> None:
+        """Stop exchanging a commons; with `delete` this machine's pledge to keep it ends first."""
+        if delete and self.pledge_to_keep(commons) is not None:
+            self.end_pledge(commons)
+        super().leave_commons(commons, delete=delete)
 
     def kept(self, commons: bytes) -> Kept | None:
         """Return how far this machine is with a commons it keeps; None where it does not."""

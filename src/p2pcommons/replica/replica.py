@@ -18,7 +18,6 @@ from p2pcommons.config import Config
 from p2pcommons.paths import Paths, find_paths
 from p2pcommons.replica.attachments import Attachments
 from p2pcommons.replica.checks import examine
-from p2pcommons.replica.nearby import Nearby
 from p2pcommons.replica.pausing import Pausing
 from p2pcommons.replica.pledges import Pledges
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from p2pcommons.replica.records import Check
 
 
-class Replica(Attachments, Pledges, Nearby, Pausing):
+class Replica(Attachments, Pledges, Pausing):
     """One person's replica. Belongs to the thread that opened it."""
 
     def __enter__(self) -> Self:

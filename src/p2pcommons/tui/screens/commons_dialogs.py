@@ -78,6 +78,9 @@ async def more_commons(page: Page, context: Context) -> None:
         await leave(page, context)
 
 
+_STILL_PLEDGED = " So does your pledge to keep it: K on the network screen takes that back first."
+
+
 async def leave(page: Page, context: Context) -> None:
     """Ask which commons, and once more, and leave it."""
     key = await page.app.push_screen_wait(
@@ -90,7 +93,8 @@ async def leave(page: Page, context: Context) -> None:
         Confirm(
             f"Leave {line.title}?",
             "It is hidden here and no longer exchanged. Its entries stay on this machine, and "
-            "an invite brings it back. What you wrote stays with the others.",
+            "an invite brings it back. What you wrote stays with the others."
+            + (_STILL_PLEDGED if line.kept else ""),
         )
     )
     if sure:
