@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FIELDS = {
-    "id", "commons", "entry", "author", "claimed_at", "name", "size", "sha256", "cid",
-    "media_type", "note", "here",
+    "id", "commons", "entry", "author", "author_name", "claimed_at", "name", "size", "sha256",
+    "cid", "media_type", "note", "here",
 }  # fmt: skip
 
 
@@ -23,7 +23,10 @@ def test_a_file_is_attached_listed_shown_and_saved(garden: Any, tmp_path: Path) 
     source = tmp_path / "plan.pdf"
     source.write_bytes(b"%PDF-1.7 and so on")
     made = garden.json("attach", entry[:10], str(source), "--note", "page\x1b[2J 3")
+    assert made.pop("already") is False
     assert set(made) == FIELDS
+    who = garden.json("whoami")
+    assert (made["author"], made["author_name"]) == (who["author"], who["name"])
     assert made["sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
     assert made["cid"].startswith("bafkrei")
     assert (made["media_type"], made["here"]) == ("application/pdf", True)
@@ -40,6 +43,29 @@ def test_a_file_is_attached_listed_shown_and_saved(garden: Any, tmp_path: Path) 
     garden.json("withdraw", made["id"])
     assert garden.json("attachments", entry)["items"] == []
     assert garden.error("fetch", made["id"])[:2] == (3, "not-found")
+
+
+def test_a_file_attached_again_adds_nothing_and_under_another_name_stands_beside(
+    ana: Any, tmp_path: Path
+) -> None:
+    entry = ana.json("add", "--title", "Beds")["id"]
+    source = tmp_path / "plan.txt"
+    source.write_text("dig")
+    first = ana.json("attach", entry, str(source), "--note", "the beds")
+    again = ana.json("attach", entry, str(source))
+    assert again == {**first, "already": True}
+    assert "attached already" in ana("attach", entry, str(source), "--note", "the beds").err
+    del first["already"]
+    assert ana.json("attachments", entry)["items"] == [first]
+    other = ana.json("attach", entry, str(source), "--name", "plan of the beds.txt")
+    noted = ana.json("attach", entry, str(source), "--note", "seen from the south")
+    assert (other["sha256"], other["already"], noted["already"]) == (first["sha256"], False, False)
+    listed = ana.json("attachments", entry)["items"]
+    assert {each["id"] for each in listed} == {first["id"], other["id"], noted["id"]}
+    assert len([each for each in (ana.path / "blobs").rglob("*") if each.is_file()]) == 1
+    ana.json("withdraw", first["id"])
+    ana.json("withdraw", noted["id"])
+    assert ana.json("attach", entry, str(source))["already"] is False
 
 
 def test_what_cannot_be_attached_or_fetched_is_said(garden: Any, tmp_path: Path) -> None:

@@ -160,4 +160,6 @@ def test_the_fields_are_documented(home: Any) -> None:
     answer = home.json("pledge", commons, "I weed")
     assert set(answer) == fields_of(sections()["pledge"])
     (item,) = home.json("pledges")["items"]
+    who = home.json("whoami")
+    assert (item["author"], item["name"]) == (who["author"], who["name"])
     assert set(item) | {"items"} == fields_of(sections()["pledges"]) | {"items"}

@@ -14,7 +14,7 @@ from p2pcommons.cli.output import Reply
 from p2pcommons.cli.parsing import command
 from p2pcommons.cli.times import day
 from p2pcommons.errors import EXIT_CODES, ErrorCode, UserError
-from p2pcommons.model.ids import short
+from p2pcommons.model.ids import short, to_did
 from p2pcommons.replica.sizes import size_said
 
 if TYPE_CHECKING:
@@ -44,16 +44,19 @@ def attach(invocation: Invocation, entry: str, path: Path, name: str, note: str 
     """Publish a file with an entry: up to 256 MiB.
 
     The description, with a hash for every piece, is signed and goes to everybody; the bytes go to
-    whoever asks for them. Withdrawing it works as with everything else.
+    whoever asks for them. Withdrawing it works as with everything else. Attached again under its
+    name a file adds nothing.
     """
     with invocation.open_as_person() as replica:
         commons, identifier = entry_named(replica, entry)
         made = replica.attach(commons, identifier, path, name=name, note=note)
+    was_there = ", attached already; nothing was added" if made.already else ""
     steps = (
-        f"{made.name}: {size_said(made.size)}",
+        f"{made.name}: {size_said(made.size)}{was_there}",
         f"others get it with: p2pcommons fetch {short(made.id)}",
     )
-    return Reply(attachment_fields(made), [made.id.hex()[:10]], steps)
+    fields = {**attachment_fields(made), "already": made.already}
+    return Reply(fields, [made.id.hex()[:10]], steps)
 
 
 @command(
@@ -119,7 +122,8 @@ def attachment_fields(attachment: Attachment) -> Json:
         "id": attachment.id.hex(),
         "commons": attachment.commons.hex(),
         "entry": attachment.entry.hex(),
-        "author": attachment.author,
+        "author": to_did(attachment.author),
+        "author_name": attachment.author_name,
         "claimed_at": attachment.claimed_at,
         "name": attachment.name,
         "size": attachment.size,
@@ -168,5 +172,5 @@ def attachment_lines(listed: list[Attachment]) -> list[str]:
 def _line(attachment: Attachment) -> tuple[str, ...]:
     here = "here" if attachment.is_here else "not here"
     about = f"{attachment.name}  {attachment.note}".rstrip()
-    when = f"{day(attachment.claimed_at)}  {attachment.author}"
+    when = f"{day(attachment.claimed_at)}  {attachment.who}"
     return short(attachment.id), here, size_said(attachment.size), when, about

@@ -117,7 +117,7 @@ def pledge_fields(made: Pledge) -> dict[str, object]:
         "id": made.id.hex(),
         "commons": made.commons.hex(),
         "author": to_did(made.author),
-        "name": made.who,
+        "name": made.author_name,
         "words": made.text,
         "keeps": made.keeps,
         "files": made.files,

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import mimetypes
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from p2pcommons.blobstore import BlobStore
 from p2pcommons.errors import ErrorCode, StoreError, UserError
 from p2pcommons.model.ids import display_name, hex_prefix, short, to_cid
 from p2pcommons.model.kinds import ATTACH, AttachBody
-from p2pcommons.model.limits import FILE_NAME_BYTES_MAX
+from p2pcommons.model.limits import FILE_NAME_BYTES_MAX, NAME_CHARS_MAX
 from p2pcommons.model.words import clean_line
 from p2pcommons.replica.peers import Peers
 from p2pcommons.replica.records import Attachment
@@ -42,11 +43,18 @@ class Attachments(Peers):
     ) -> Attachment:
         """Copy a file in, publish its description with an entry, and return it.
 
-        Raises UserError for a file that cannot be read, is empty or over the limit, and StoreError.
+        The same bytes under the same name are described once by a person: attached again they
+        add nothing (`already`), unless with another note. Under another name they are another
+        file of the entry. Raises UserError for a file that cannot be read, is empty or over the
+        limit, and StoreError.
         """
-        self.require_signer()
+        me = self.require_signer().author
         described = self.blobs.add(source)
         called = clean_line(name or source.name, FILE_NAME_BYTES_MAX) or _FALLBACK_NAME
+        for row in self.store.attachments(commons, entry):
+            stands = (row.author, row.file.sha256, row.file.name) == (me, described.sha256, called)
+            if stands and note in (None, row.file.note):
+                return replace(self._shown(row), already=True)
         body = AttachBody(
             name=called,
             size=described.size,
@@ -112,11 +120,14 @@ class Attachments(Peers):
 
     def _shown(self, row: AttachmentRow) -> Attachment:
         file = row.file
+        name = clean_line(row.author_name or "", NAME_CHARS_MAX) or None
         return Attachment(
             id=row.id,
             commons=row.commons,
             entry=row.entry,
-            author=display_name(clean_line(row.author_name or "") or None, row.author),
+            author=row.author,
+            author_name=name,
+            who=display_name(name, row.author),
             claimed_at=row.claimed_at,
             name=clean_line(file.name, FILE_NAME_BYTES_MAX) or _FALLBACK_NAME,
             size=file.size,

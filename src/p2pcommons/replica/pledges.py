@@ -184,6 +184,7 @@ def shown_pledge(row: PledgeRow, commons: bytes, me: bytes | None) -> Pledge:
         id=row.id,
         commons=commons,
         author=row.author,
+        author_name=name,
         who=display_name(name, row.author),
         text=clean_line(row.body.text, PLEDGE_CHARS_MAX),
         keeps=row.body.keep,

@@ -87,12 +87,18 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that goes with an entry; `is_here` tells whether its bytes are on this machine."""
+    """A file that goes with an entry; `is_here` tells whether its bytes are on this machine.
+
+    `who` is how `author`, who may have given `author_name`, is shown. `already` tells that
+    attaching it added nothing, since it stood there.
+    """
 
     id: bytes
     commons: bytes
     entry: bytes
-    author: str
+    author: bytes
+    author_name: str | None
+    who: str
     claimed_at: int
     name: str
     size: int
@@ -101,6 +107,7 @@ class Attachment:
     media_type: str
     note: str
     is_here: bool
+    already: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +115,14 @@ class Pledge:
     """What one person takes on for a commons, since when.
 
     With `keeps` their node promises to hold every text, and files up to `files` bytes together.
-    Times are seconds since 1970 UTC. It is a claim: nothing proves it.
+    Times are seconds since 1970 UTC. `who` is how the author, who may have given `author_name`,
+    is shown. It is a claim: nothing proves it.
     """
 
     id: bytes
     commons: bytes
     author: bytes
+    author_name: str | None
     who: str
     text: str
     keeps: bool

@@ -108,7 +108,7 @@ class Files(Dialog[None]):
     def _choice(self, key: str, file: Attachment) -> Choice:
         going = self._fetching.get(key)
         about = f"{file.name}  {file.note}".rstrip()
-        note = f"{size_said(file.size)}  {file.author}  {'here' if file.is_here else 'not here'}"
+        note = f"{size_said(file.size)}  {file.who}  {'here' if file.is_here else 'not here'}"
         if going is None:
             return Choice(key, about, note, "good" if file.is_here else "plain")
         share = cast("int", going.get("have") or 0) / max(1, file.size)
@@ -181,7 +181,8 @@ class Files(Dialog[None]):
             return
         wrong.update("")
         field.value = ""
-        self.notify(f"{made.name} is attached.", markup=False)
+        said = "was attached already; nothing was added" if made.already else "is attached"
+        self.notify(f"{made.name} {said}.", markup=False)
         self.app.post_message(Wrote())
         self._read()
 
