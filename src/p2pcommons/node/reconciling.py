@@ -1,8 +1,9 @@
 """When to reconcile with whom, and at most one session a pair at a time.
 
 On connect, on a jittered interval, when somebody asks, shortly after something of ours was
-published (so that it is known to be held elsewhere), and after another peer brought something
-(what came by reconciliation is passed on by reconciliation).
+published (so that it is known to be held elsewhere), after another peer brought something
+(what came by reconciliation is passed on by reconciliation), and a while after news that came by
+gossip (see `settling`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import trio
 
 from p2pcommons.errors import NetworkError, StoreError
 from p2pcommons.node.driver import SessionDriver
+from p2pcommons.node.settling import Settling
 from p2pcommons.node.state import SessionFigures
 from p2pcommons.protocol.budget import TokenBucket
 from p2pcommons.protocol.events import EndReason, Outcome
@@ -95,6 +97,7 @@ class Reconciling:
         self._limiter = trio.CapacityLimiter(SESSIONS_MAX)
         self._first_limiter = trio.CapacityLimiter(FIRST_SESSIONS_MAX)
         self._tasks: trio.Nursery | None = None
+        self._settling = Settling(context, host.peer_id, self.soon_with)
         self.on_shared: Callable[[str], Awaitable[None]] | None = None
         """Called after a session with a peer that shares something with this node."""
         self.on_offers: Callable[[str], Awaitable[None]] | None = None
@@ -107,6 +110,7 @@ class Reconciling:
         self._context.ingest.on_new = self.arrived
         async with trio.open_nursery() as nursery:
             self._tasks = nursery
+            nursery.start_soon(self._settling.run)
             while True:
                 now = trio.current_time()
                 for peer_id, schedule in self._peers.items():
@@ -132,6 +136,7 @@ class Reconciling:
 
     def disconnected(self, peer_id: str) -> None:
         """Let a peer go; its session ends with its stream."""
+        self._settling.gone(peer_id)
         schedule = self._peers.pop(peer_id, None)
         if schedule is not None:
             schedule.finished.set()
@@ -169,6 +174,7 @@ class Reconciling:
     def arrived(self, commons: bytes, ids: tuple[bytes, ...], source: str) -> None:
         """Tell the sessions with others what need not be fetched any more."""
         self._context.state.trouble = ""  # the store takes what comes
+        self._settling.news(commons, self._peers)
         for peer_id, schedule in self._peers.items():
             if schedule.driver is not None and peer_id != source:
                 schedule.driver.arrived(commons, ids)
@@ -257,6 +263,7 @@ class Reconciling:
         with trio.CancelScope() as scope:
             # What was asked for before a session begins is covered by it.
             schedule.session, schedule.we_opened, schedule.due = scope, opener, _NEVER
+            self._settling.session_begins(stream.peer_id)
             try:
                 await driver.run()
             except* StoreError as errors:
