@@ -65,6 +65,18 @@ async def _one_bad_stream_leaves_the_others_of_its_connection_alone() -> bool:
         return False
 
 
+@shows("closed-connections-are-told")
+async def _a_connection_that_takes_nothing_is_not_counted_for_ever() -> bool:
+    async with host("alice") as alice, host("bob") as bob:
+        await connect(bob, alice)
+        muxed = alice.swarm.get_connections()[0].muxed_conn
+        async with muxed._write_lock:  # as while a write waits for the other side
+            await alice.disconnect(bob.peer_id)
+        with suppress(trio.TooSlowError):
+            await until(lambda: not alice.gate.by_peer, 2)
+        return not alice.gate.by_peer and not alice.swarm.connections
+
+
 @shows("task-errors-stay-in-the-task")
 async def _one_bad_task_leaves_the_host_alone() -> bool:
     async with host("alice") as alice, host("bob") as bob:

@@ -50,6 +50,11 @@ class DialReport:
         """One line for people."""
         return "; ".join(f"{address}: {outcome}" for address, outcome in self.tried) or "no address"
 
+    def hung_up(self) -> DialReport:
+        """The same where whoever answered did not stay."""
+        told = ((at, came.replace(_CONNECTED, "it hung up at once")) for at, came in self.tried)
+        return DialReport(False, tuple(told))
+
 
 def clean_address(address: str, peer_id: str) -> str:
     """A TCP multiaddress without its /p2p/… part.

@@ -165,6 +165,23 @@ async def _handle_guarded_stream(self: Any, muxed_stream: Any) -> None:
             await _reset_quietly(muxed_stream)
 
 
+_close_connection = SwarmConn.close
+
+
+async def _close_whole(self: Any) -> None:
+    """Close a connection; whoever closes it may be cut short, and it is told all the same."""
+    if self.event_closed.is_set():
+        return
+    try:
+        await _close_connection(self)
+    except BaseException:
+        self.muxed_conn.abort(limits.CLOSED_HERE)
+        self.swarm.remove_conn(self)
+        with trio.CancelScope(shield=True):
+            await self.swarm.notify_disconnected(self)  # a second time changes nothing
+        raise
+
+
 async def _reset_quietly(muxed_stream: Any) -> None:
     try:
         await muxed_stream.reset()
@@ -209,6 +226,15 @@ WORKAROUNDS: tuple[Workaround, ...] = (
         "An exception in any stream handler, also one that a remote peer provokes (undecodable "
         "pubsub message), leaves the connection's nursery and ends the host. Inbound streams are "
         "counted here as well; the library takes any number.",
+    ),
+    Workaround(
+        "closed-connections-are-told",
+        SwarmConn,
+        "close",
+        _close_whole,
+        "Who is cancelled while closing, because the other side takes nothing or an error ends the "
+        "muxer meanwhile, leaves a connection that is never told to be gone: it counts for ever, "
+        "and after four of them the peer is not let in again.",
     ),
     Workaround(
         "task-errors-stay-in-the-task",

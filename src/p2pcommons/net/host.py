@@ -209,11 +209,7 @@ class Host:
             return DialReport(False, tuple((each, PAUSED) for each in addresses))
         report = await dial_all(self._dialler, peer_id, addresses, timeout_s)
         if report.connected and not await self._stays_open(peer_id):
-            hung_up = (
-                (address, outcome.replace("connected", "it hung up at once"))
-                for address, outcome in report.tried
-            )
-            return DialReport(False, tuple(hung_up))
+            return report.hung_up()
         return report
 
     async def _stays_open(self, peer_id: str) -> bool:
@@ -288,8 +284,7 @@ class Host:
         address = machine_of(muxed)
         is_inbound = direction != "outbound"
         refusal = self.gate.refusal(peer_id, address, is_inbound, trio.current_time())
-        if peer_id == self.peer_id:
-            refusal = "that is this node"
+        refusal = "that is this node" if peer_id == self.peer_id else refusal
         follow(self.traffic, muxed, self.pace)
         if refusal is not None:
             forget(self.traffic, muxed)
@@ -300,11 +295,17 @@ class Host:
         held = Held(peer_id, address, is_inbound, lambda: muxed.abort("making room for others"))
         self.gate.opened(id(muxed), held)
         try:
-            return await self._inner_add_conn(muxed, direction)
+            connection = await self._inner_add_conn(muxed, direction)
         except BaseException:
             forget(self.traffic, muxed)
             self.gate.closed(id(muxed))
             raise
+        if connection.is_closed:  # the library may add it after it has taken it out
+            self._swarm.remove_conn(connection)
+        if (refusal := self.gate.refusal_now(peer_id, trio.current_time())) is not None:
+            await close_all([connection])  # whoever hung up on all just now did not see it
+            raise SwarmException(f"refused: {refusal}")
+        return connection
 
     # Events
 
@@ -323,9 +324,9 @@ class Host:
         self.gate.note_dropped(peer_id, muxed.ended_because)
         if self.on_connection_lost is not None:
             self.on_connection_lost(peer_id)
+        self.circuits.forget(peer_id)  # a relay may have no other connection, and then no place
         if peer_id in self._known and not self._open_to(peer_id):
             self._known.discard(peer_id)
-            self.circuits.forget(peer_id)  # a place at a relay ends with the connection
             self._events.put(PeerEvent(peer_id, False))
 
     # Start and stop

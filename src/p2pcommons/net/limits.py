@@ -170,10 +170,9 @@ class ConnectionGate:
 
         When the house is full an inbound connection may push out another one.
         """
-        if self.is_paused:
-            return PAUSED
-        if self.is_blocked(peer_id, now):
-            return BLOCKED
+        refusal = self.refusal_now(peer_id, now)
+        if refusal is not None:
+            return refusal
         if self.by_peer[peer_id] >= self.limits.connections_per_peer_max:
             return "too many connections of this peer"
         if self.by_address[address] >= self.limits.connections_per_address_max:
@@ -184,6 +183,12 @@ class ConnectionGate:
         if len(self.held) < room or self._make_room():
             return None
         return "too many connections"
+
+    def refusal_now(self, peer_id: str, now: float) -> str | None:
+        """Why nobody, or this peer, may be connected now; None when that is not so."""
+        if self.is_paused:
+            return PAUSED
+        return BLOCKED if self.is_blocked(peer_id, now) else None
 
     def _make_room(self) -> bool:
         """End the oldest inbound connection of the address that has the most, if any may end."""

@@ -135,7 +135,6 @@ class GuardedYamux(Yamux):
         self.bytes_in = self.bytes_out = 0
         """Of all frames; without what encryption adds, and of those that came only the data."""
         self._heard_at = 0.0
-        self._is_probing = False
         self.pace: Pace | None = None
         """How fast this host may be; none where there is no limit."""
         self.grants = Grants(self)
@@ -172,7 +171,14 @@ class GuardedYamux(Yamux):
     def spawn(self, task: Callable[[], Awaitable[None]]) -> None:
         """Run something as long as the connection; nothing when that is ending already."""
         if self._nursery is not None and not self._nursery.cancel_scope.cancel_called:
-            self._nursery.start_soon(task)
+            self._nursery.start_soon(self._beside, task)
+
+    async def _beside(self, task: Callable[[], Awaitable[None]]) -> None:
+        """An error would cut short what else runs here: the end of the connection, for one."""
+        try:
+            await task()
+        except (IOException, MuxedStreamError, OSError) as error:
+            log.debug("beside the connection to %s: %r", self.peer_id, error)
 
     def _doubt_others(self) -> None:
         """Ping the other connections with this peer: who comes again may have moved away."""
@@ -279,18 +285,21 @@ class GuardedYamux(Yamux):
 
     async def probe(self) -> None:
         """Ping now; end the connection when no answer comes within seconds."""
-        answered = trio.Event()
+        answered = self._answer_to_ping()
         with trio.move_on_after(limits.PROBE_SECONDS):
-            self._is_probing = True
-            await self._ping(answered)
+            await self._ping()
             await answered.wait()
-        self._is_probing = False
         if not answered.is_set() and not self.event_shutting_down.is_set():
             self.abort("no answer to a probe")
 
-    async def _ping(self, answered: trio.Event) -> None:
+    def _answer_to_ping(self) -> trio.Event:
+        """What the next answer sets. All who wait for one share it: answers name no question."""
+        if self._ping_event.is_set():
+            self._ping_event = trio.Event()
+        return self._ping_event
+
+    async def _ping(self) -> None:
         self._ping_id += 1
-        self._ping_event = answered
         self._ping_sent_time = trio.current_time()
         header = _HEADER.pack(0, yamux.TYPE_PING, yamux.FLAG_SYN, 0, self._ping_id)
         try:
@@ -302,12 +311,11 @@ class GuardedYamux(Yamux):
         """Ping now and then; a connection that stays silent all the same is dead."""
         await trio.sleep(0.5)
         while not self.event_shutting_down.is_set():
-            if not self._is_probing:
-                answered = trio.Event()
-                await self._ping(answered)
-                with trio.move_on_after(limits.PING_INTERVAL_SECONDS):
-                    await answered.wait()
-                    self._heard_at = trio.current_time()
+            answered = self._answer_to_ping()
+            await self._ping()
+            with trio.move_on_after(limits.PING_INTERVAL_SECONDS):
+                await answered.wait()
+                self._heard_at = trio.current_time()
             if trio.current_time() - self._heard_at > limits.SILENCE_SECONDS_MAX:
                 self.abort("silent for too long")
             with trio.move_on_after(limits.PING_INTERVAL_SECONDS):
