@@ -18,7 +18,7 @@ from libp2p.pubsub.pubsub import Pubsub
 
 from p2pcommons.net.gossip_caches import Neighbour, SeenIds, message_id
 from p2pcommons.net.journal import paced_logger
-from p2pcommons.net.library import LIBRARY_ERRORS, read_peer_id
+from p2pcommons.net.library import LIBRARY_ERRORS, SwarmException, read_peer_id
 from p2pcommons.net.rpc_reader import RpcReader
 from p2pcommons.protocol.varint import write_varint
 
@@ -36,6 +36,8 @@ SUBSCRIPTIONS_MAX = 300
 """Topics of one neighbour, and changes in one message."""
 NOTICED_SECONDS = 0.5
 """A pause that is worth a word."""
+_UNSUPPORTED = "not supported"
+"""How the library says that somebody speaks no gossip."""
 _IDENTIFYING = ("from_id", "seqno", "key", "signature")
 
 
@@ -71,6 +73,7 @@ class AnonymousPubsub(Pubsub):
         self.neighbours: dict[Any, Neighbour] = {}
         self._hearing: dict[Any, Any] = {}
         """The stream that each neighbour opened last: on it stands what it listens to."""
+        self._opening: dict[Any, trio.Lock] = {}
         self._judge = judge
         self._on_fault = on_fault
         self._on_slowed = on_slowed
@@ -203,6 +206,35 @@ class AnonymousPubsub(Pubsub):
             self._handle_dead_peer(peer_id)
 
     # Out
+
+    async def _handle_new_peer(self, peer_id: Any) -> None:
+        """Open our stream to a neighbour: one, and again where it failed with its connection.
+
+        The library opens one for each of several connections that begin together, tells none of
+        them of a topic that is joined meanwhile, and tries again after few kinds of failure.
+        """
+        lock = self._opening.setdefault(peer_id, trio.Lock())
+        try:
+            async with lock:
+                if peer_id not in self.peers:
+                    said = set(self.topic_ids)
+                    await super()._handle_new_peer(peer_id)
+                    self._say_what_changed(peer_id, said)
+        except LIBRARY_ERRORS as error:
+            if _UNSUPPORTED in str(error):
+                raise
+            raise SwarmException(f"no gossip stream: {error!r}"[:200]) from error
+        finally:
+            if not lock.locked():
+                self._opening.pop(peer_id, None)
+
+    def _say_what_changed(self, peer_id: Any, said: set[str]) -> None:
+        """Topics joined and left since a greeting was written and before we would tell of them."""
+        queue = self.peer_queues.get(peer_id)
+        for topic in said.symmetric_difference(self.topic_ids):
+            change, subscription = self._build_announce_rpc(topic, topic in self.topic_ids)
+            if queue is not None:
+                self._enqueue_or_retry_announce(peer_id, queue, change, subscription)
 
     async def handle_sending_messages(self, peer_id: Any, stream: Any, queue: Any) -> None:
         """Send what is queued for a neighbour, until its place or its stream is gone."""
