@@ -21,7 +21,8 @@ def test_a_pause_without_a_node_is_noted_for_the_next(begun: Any, tmp_path: Path
     assert "the next one begins paused" in done.err
     noted = ana.json("pause", "--for", "30m")
     assert (noted["running"], noted["paused"]["reason"]) == (False, "person")
-    assert ana.json("resume")["was_paused"] is True
+    resumed = ana.json("resume")
+    assert (resumed["was_paused"], resumed["day_waived"]) == (True, None)
     assert ana.json("resume")["was_paused"] is False
 
 

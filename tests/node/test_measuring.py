@@ -9,14 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.node.nodes import all_have, running, until
 
-from p2pcommons.node.measuring import (
-    BUCKET_SECONDS,
-    BUCKETS,
-    DaySums,
-    History,
-    day_of,
-    midnight_after,
-)
+from p2pcommons.node.measuring import BUCKET_SECONDS, BUCKETS, History
+from p2pcommons.store.days import DaySums, day_of, midnight_after
 
 _STEPS = st.lists(
     st.tuples(st.integers(0, 1_000), st.integers(0, 1_000), st.integers(0, 900)), max_size=40

@@ -16,10 +16,19 @@ from tests.node.nodes import Node, all_have, equal, running, until
 from p2pcommons.config import Config
 from p2pcommons.errors import UserError
 from p2pcommons.net.host import open_host
-from p2pcommons.node.measuring import DAY_META, DaySums, day_of, midnight_after
 from p2pcommons.node.pausing import Pausing
 from p2pcommons.node.state import NodeState
+from p2pcommons.node.status import status_of
+from p2pcommons.protocol.reachability import Standing
 from p2pcommons.replica import open_replica
+from p2pcommons.store.days import (
+    DAY_META,
+    WAIVED_META,
+    DaySums,
+    DayWaived,
+    day_of,
+    midnight_after,
+)
 from p2pcommons.store.pauses import (
     DAY,
     PAUSE_META,
@@ -64,7 +73,8 @@ async def test_a_pause_ends_every_connection_and_lets_nobody_in(tmp_path: Path) 
         assert not (await ana.now())["handshakes"]["open"]
         assert (await ana.now())["handshakes"]["refused"] > 0
         assert (await ana.ask("sync"))["peers"] == 0
-        assert await ana.ask("resume") == {"paused": None, "was_paused": True}
+        resumed = await ana.ask("resume")
+        assert resumed == {"paused": None, "was_paused": True, "day_waived": None}
         await until(lambda: all_have("Written in the pause", garden, bob))
         assert (await ana.now())["paused"] is None
         assert (await peer_of(ana))["reason"] == ""
@@ -126,7 +136,9 @@ async def test_the_limit_of_the_day_pauses_until_midnight_unless_set_aside_for_t
         assert status["paused"] == {"until": midnight_after(now), "reason": "day"}
         assert status["activity"] == "paused until 00:00: the limit of the day is reached"
         assert status["traffic"]["per_day_max"] == 1_000_000
-        await ana.ask("resume")
+        waived = (await ana.ask("resume"))["day_waived"]
+        assert waived["used"] >= 1_000_000
+        assert (waived["limit"], waived["until"]) == (1_000_000, midnight_after(now))
         await ana.runtime._network.pausing.look_at_day()  # type: ignore[union-attr]
         assert (await ana.now())["paused"] is None
     async with running(home) as ana:
@@ -134,6 +146,50 @@ async def test_the_limit_of_the_day_pauses_until_midnight_unless_set_aside_for_t
         await ana.runtime._network.pausing.look_at_day()  # type: ignore[union-attr]
         assert (await ana.now())["traffic"]["day_in"] >= 400_000
         assert (await ana.now())["paused"] is None
+
+
+def test_resuming_without_a_node_sets_the_limit_of_the_day_aside_for_the_next_one(
+    tmp_path: Path,
+) -> None:
+    now = int(time.mktime((2026, 11, 23, 13, 0, 0, 0, 0, -1)))
+    with open_replica(tmp_path / "ana", clock=lambda: now) as replica:
+        replica.paths.make()
+        replica.config.set("network.megabytes_per_day", 1)
+        assert replica.resume().waived is None
+        assert not replica.store.meta(WAIVED_META)
+        replica.store.set_meta(DAY_META, DaySums(day_of(now), 400_000, 700_000).as_text())
+        write_pause(replica.store, Paused(DAY, midnight_after(now)))
+        resumed = replica.resume()
+        assert (resumed.was_paused, resumed.running) == (True, False)
+        assert resumed.waived == DayWaived(1_100_000, 1_000_000, midnight_after(now))
+        assert resumed.words == (
+            "1.1 MB of 1.0 MB for today are used; the limit is set aside until 00:00"
+        )
+        assert replica.store.meta(WAIVED_META) == "2026-11-23"
+        # What yesterday cost is nothing today.
+        replica.store.set_meta(DAY_META, DaySums("2026-11-22", 400_000, 700_000).as_text())
+        assert replica.resume().waived is None
+
+
+@pytest.mark.trio
+@pytest.mark.network
+async def test_while_paused_nobody_is_said_to_relay(tmp_path: Path) -> None:
+    async with running(tmp_path / "ana") as ana:
+        standing = Standing(
+            "relayed", "behind NAT, relayed by …abc123", ("abc123",), "none", ("x",)
+        )
+        ana.runtime._context.state.paused = Paused(PERSON)
+        ana.runtime._context.state.reachability = standing
+        told = status_of(
+            ana.runtime._context, peer_id="", addresses=(), next_try=None, book=(), commons=()
+        )["reachability"]
+        assert told == {
+            "state": "paused",
+            "words": "paused",
+            "relays": [],
+            "upnp": "none",
+            "public": [],
+        }
 
 
 @pytest.mark.trio

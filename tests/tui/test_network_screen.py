@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -179,6 +180,28 @@ async def test_one_key_pauses_and_resumes(garden: Paths) -> None:
         assert "P Resume" in shown
         assert "paused, goes on in 60 min; P resumes" in shown
         assert "not met while paused" in shown
+
+
+@pytest.mark.asyncio
+async def test_going_on_without_the_limit_of_the_day_says_how_much_and_until_when(
+    garden: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until = int(time.mktime((2026, 11, 24, 0, 0, 0, 0, 0, -1)))
+    waived = {"used": 1_200_000, "limit": 1_000_000, "until": until}
+
+    async def answer(_screen: Network, _asked: object) -> dict[str, object]:
+        return {"paused": None, "was_paused": True, "day_waived": waived}
+
+    monkeypatch.setattr(Network, "_ask_node", answer)
+    async with running(garden) as pilot:
+        paused = replace(node(peer(RUI, connected=False)), paused=Pause(NOW + 3_600, "day"))
+        await at_network(pilot, paused)
+        assert "P goes on without the limit until midnight" in screen_text(pilot)
+        await press(pilot, "P")
+        (said,) = [each.message for each in pilot.app._notifications]
+        assert said.endswith(
+            "1.2 MB of 1.0 MB for today are used; the limit is set aside until 00:00."
+        )
 
 
 @pytest.mark.asyncio

@@ -214,7 +214,7 @@ def _status_lines(status: Json) -> Iterator[str]:
     facts += [("listens at", _words(address)) for address in addresses]
     facts.append(("peers", f"{connected} connected, {len(peers)} known"))
     reach = cast("Json", status.get("reachability") or {})
-    if reach.get("words"):
+    if reach.get("words") and not status.get("paused"):
         facts.append(("from outside", _words(reach["words"])))
     relay = cast("Json", status.get("relay") or {})
     if relay.get("serving"):

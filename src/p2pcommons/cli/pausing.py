@@ -64,14 +64,18 @@ def pause(invocation: Invocation, seconds: int | None) -> Reply:
 def resume(invocation: Invocation) -> Reply:
     """End a pause.
 
-    Where the limit of the day is reached (network.megabytes_per_day) it is set aside for today.
+    Where the limit of the day is reached (network.megabytes_per_day) it is set aside until
+    midnight; the answer says so, and how much is used.
     """
     with invocation.open() as replica:
         result = replica.resume()
     said = "no pause any more" if result.was_paused else "there was no pause"
     if not result.running:
         said += "; no node is running: p2pcommons node start"
-    return Reply({**_fields(result), "was_paused": result.was_paused}, next_steps=(said,))
+    waived = None if result.waived is None else result.waived.as_fields()
+    fields = {**_fields(result), "was_paused": result.was_paused, "day_waived": waived}
+    steps = (said,) if result.waived is None else (said, result.words)
+    return Reply(fields, next_steps=steps)
 
 
 def _fields(result: PauseResult) -> dict[str, object]:

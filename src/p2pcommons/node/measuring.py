@@ -7,12 +7,12 @@ of this machine's own time zone: it ends at the midnight of the person.
 
 from __future__ import annotations
 
-import json
-import time
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import trio
+
+from p2pcommons.store.days import DAY_META, DaySums, day_of
 
 if TYPE_CHECKING:
     from p2pcommons.node.context import NodeContext
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 BUCKET_SECONDS = 10
 BUCKETS = 60
-DAY_META = "traffic.day"
-"""Where the store keeps the sums of the day, as a JSON list: date, bytes in, bytes out."""
 DAY_LOOK_SECONDS = 1.0
 """Between two looks where a day has a limit: what moves in that time may be over it."""
 SAVE_SECONDS = 60.0
@@ -57,46 +55,6 @@ class History:
             self._buckets.append([0, 0])
         if missing > 0:
             self._number = number
-
-
-class DaySums:
-    """Bytes of one day."""
-
-    def __init__(self, day: str = "", came: int = 0, went: int = 0) -> None:
-        self.day: str = day
-        self.came: int = came
-        self.went: int = went
-
-    @property
-    def total(self) -> int:
-        """Both directions."""
-        return self.came + self.went
-
-    def add(self, came: int, went: int, day: str) -> None:
-        """Count bytes of a day; a new one begins with nothing."""
-        self.turn(day)
-        self.came += came
-        self.went += went
-
-    def turn(self, day: str) -> None:
-        """Say which day it is."""
-        if day != self.day:
-            self.day, self.came, self.went = day, 0, 0
-
-    def as_text(self) -> str:
-        """Return what the store keeps."""
-        return json.dumps([self.day, self.came, self.went])
-
-    @classmethod
-    def from_text(cls, text: str | None) -> DaySums:
-        """Read what the store kept; what is not understood counts as nothing."""
-        try:
-            day, came, went = cast("list[object]", json.loads(text or ""))
-        except (ValueError, TypeError):
-            return cls()
-        if isinstance(day, str) and isinstance(came, int) and isinstance(went, int):
-            return cls(day, came, went)
-        return cls()
 
 
 class TrafficLog:
@@ -170,14 +128,3 @@ class Measuring:
         if day.total != self._saved:
             self._saved, text = day.total, day.as_text()
             await self._context.attempt(lambda store: store.set_meta(DAY_META, text))
-
-
-def day_of(now_s: float) -> str:
-    """Return the date of a time in seconds since 1970 UTC, here."""
-    return time.strftime("%Y-%m-%d", time.localtime(now_s))
-
-
-def midnight_after(now_s: float) -> int:
-    """Return when the day of a time ends here, in seconds since 1970 UTC."""
-    at = time.localtime(now_s)
-    return int(time.mktime((at.tm_year, at.tm_mon, at.tm_mday + 1, 0, 0, 0, 0, 0, -1)))

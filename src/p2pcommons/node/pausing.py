@@ -14,12 +14,11 @@ import trio
 
 from p2pcommons.errors import UserError
 from p2pcommons.net.limits import PAUSED
-from p2pcommons.node.measuring import day_of, midnight_after
+from p2pcommons.store.days import WAIVED_META, DayWaived, day_of, midnight_after
 from p2pcommons.store.pauses import (
     DAY,
     PAUSE_SECONDS_MAX,
     PERSON,
-    WAIVED_META,
     Paused,
     read_pause,
     write_pause,
@@ -110,17 +109,20 @@ class Pausing:
             until = self._context.now() + max(1, round(float(seconds)))  # pyright: ignore[reportArgumentType]
         await self._set(Paused(PERSON, until))
 
-    async def resume(self) -> bool:
+    async def resume(self) -> tuple[bool, DayWaived | None]:
         """Go on; where the limit of the day is reached, without it for today.
 
-        Return whether there was a pause.
+        Return whether there was a pause, and what was set aside.
         """
-        paused = self._context.state.paused
+        paused, now, waived = self._context.state.paused, self._context.now(), None
         if self._is_day_used_up():
-            self._waived = day = day_of(self._context.now())
+            self._waived = day = day_of(now)
             await self._context.attempt(lambda store: store.set_meta(WAIVED_META, day))
+            used = self._context.state.traffic.day.total
+            waived = DayWaived(used, self._day_bytes_max, midnight_after(now))
+            log.info("the limit of the day is set aside until midnight")
         await self._set(None)
-        return paused is not None
+        return paused is not None, waived
 
     async def look_at_day(self) -> None:
         """Pause until midnight where the limit of the day is reached."""

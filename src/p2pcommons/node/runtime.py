@@ -283,8 +283,9 @@ class Runtime:
 
     async def _op_resume(self, _request: dict[str, object]) -> dict[str, object]:
         """Meet others again."""
-        was_paused = await self._networked().pausing.resume()
-        return {"paused": None, "was_paused": was_paused}
+        was_paused, waived = await self._networked().pausing.resume()
+        told = None if waived is None else waived.as_fields()
+        return {"paused": None, "was_paused": was_paused, "day_waived": told}
 
     def _networked(self) -> Network:
         if self._network is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from p2pcommons import __version__
 from p2pcommons.config import Mode
 from p2pcommons.model.words import clean_line
+from p2pcommons.protocol.reachability import Standing
 from p2pcommons.store.pauses import paused_words
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def status_of(
             for lan_peer, where in sorted(context.state.lan.items())
         ],
         "next_try": next_try,
-        "reachability": context.state.reachability.as_fields(),
+        "reachability": _reachability(context),
         "relay": asdict(context.state.relay),
         "arrived": {
             "gossip": context.state.by_gossip,
@@ -160,6 +161,15 @@ def paused_fields(context: NodeContext) -> dict[str, object] | None:
     """Return the pause in force, or None."""
     paused = context.state.paused
     return None if paused is None else {"until": paused.until, "reason": paused.reason}
+
+
+def _reachability(context: NodeContext) -> dict[str, object]:
+    """Return how others reach this node; in a pause nobody does, whatever was known before."""
+    standing, paused = context.state.reachability, context.state.paused
+    if paused is None or context.mode is Mode.OFF:
+        return standing.as_fields()
+    words = paused_words(paused, context.now())
+    return Standing("paused", words, (), standing.upnp, ()).as_fields()
 
 
 def _reason(peer: PeerState) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from p2pcommons import control
 from p2pcommons.errors import ErrorCode, UserError
 from p2pcommons.replica.peers import Peers
+from p2pcommons.replica.sizes import size_said
+from p2pcommons.store.days import DayWaived, waive_day
 from p2pcommons.store.pauses import (
     PAUSE_SECONDS_MAX,
     PERSON,
@@ -29,6 +32,7 @@ class PauseResult:
     words: str
     running: bool
     was_paused: bool = False
+    waived: DayWaived | None = None
 
 
 class Pausing(Peers):
@@ -64,10 +68,15 @@ class Pausing(Peers):
     def resume(self) -> PauseResult:
         """Meet others again; where the limit of the day is reached, without it for today."""
         answer = self._ask({"op": "resume"})
-        was_paused = self.paused() is not None if answer is None else bool(answer["was_paused"])
         if answer is None:
+            was_paused = self.paused() is not None
+            limit = self.config.number("network.megabytes_per_day") * 1_000_000
+            waived = waive_day(self.store, limit, self.now())
             write_pause(self.store, None)
-        return PauseResult(None, "", answer is not None, was_paused)
+        else:
+            was_paused, waived = bool(answer["was_paused"]), read_waived(answer)
+        words = "" if waived is None else waived_words(waived)
+        return PauseResult(None, words, answer is not None, was_paused, waived)
 
     def _ask(self, request: Mapping[str, object]) -> dict[str, object] | None:
         """Ask the node; None where none runs."""
@@ -77,3 +86,19 @@ class Pausing(Peers):
             if error.code is ErrorCode.NOT_RUNNING:
                 return None
             raise
+
+
+def read_waived(answer: Mapping[str, object]) -> DayWaived | None:
+    """Return what the node says of a limit that it sets aside; None where it does not."""
+    match answer.get("day_waived"):
+        case {"used": int(used), "limit": int(limit), "until": int(until)}:
+            return DayWaived(used, limit, until)
+        case _:
+            return None
+
+
+def waived_words(waived: DayWaived) -> str:
+    """Return what a person reads: how much is used, and until when the limit does not hold."""
+    until = time.strftime("%H:%M", time.localtime(waived.until))
+    used, limit = size_said(waived.used), size_said(waived.limit)
+    return f"{used} of {limit} for today are used; the limit is set aside until {until}"

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 PAUSE_META = "network.pause"
 """Where the store keeps it: a JSON list of reason and end, or nothing."""
-WAIVED_META = "network.day_waived"
-"""The day for which the person said to go on although its limit is reached."""
 PERSON = "person"
 DAY = "day"
 PAUSE_SECONDS_MAX = 366 * 24 * 3_600

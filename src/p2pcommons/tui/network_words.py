@@ -32,7 +32,7 @@ def node_lines(
     wrong = [(said, "wrong") for said in [trouble or status.trouble] if said]
     if not status.running:
         return [*wrong, ("not running", "plain"), (mode_words, "plain")]
-    paused = [(f"{paused_words(status.paused, now)}; P resumes", "wrong")] if status.paused else []
+    paused = [(paused_line(status.paused, now), "wrong")] if status.paused else []
     words = " ".join(key_words(status.peer_id))
     since = f"started {wording.ago(status.started_at, now)}" if status.started_at else ""
     name = (f"known as {words} {short_peer(status.peer_id)}", "title")
@@ -68,6 +68,12 @@ def paused_words(paused: Pause, now: int) -> str:
     if paused.until:
         return f"{said}, goes on {wording.wait(paused.until - now)}"
     return said
+
+
+def paused_line(paused: Pause, now: int) -> str:
+    """The same, and what the key does about it."""
+    key = "P goes on without the limit until midnight" if paused.reason == "day" else "P resumes"
+    return f"{paused_words(paused, now)}; {key}"
 
 
 def relay_words(status: NodeStatus) -> str:

@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from p2pcommons import control
 from p2pcommons.errors import P2PCommonsError
+from p2pcommons.replica.pausing import read_waived, waived_words
 from p2pcommons.tui import network_words
 from p2pcommons.tui.command import command
 from p2pcommons.tui.messages import ModeChosen, NodeWanted, Wrote
@@ -308,14 +309,16 @@ class Network(Page):
 
     @command("resume")
     async def action_resume(self) -> None:
-        """Go on."""
-        await self._ask_node({"op": "resume"})
-        self.notify("The network goes on.", markup=False)
+        """Go on, and say what that sets aside."""
+        waived = read_waived(await self._ask_node({"op": "resume"}))
+        more = "" if waived is None else f" {waived_words(waived)}."
+        self.notify(f"The network goes on.{more}", markup=False)
 
-    async def _ask_node(self, asked: dict[str, object]) -> None:
+    async def _ask_node(self, asked: dict[str, object]) -> dict[str, object]:
         paths = self.context.desk.paths
-        await self.context.desk.slow.run(lambda _: control.request(paths, asked))
+        answer = await self.context.desk.slow.run(lambda _: control.request(paths, asked))
         self.app.post_message(Wrote())
+        return answer
 
     @command("sync")
     async def action_sync(self) -> None:
