@@ -28,6 +28,8 @@ HEARTBEAT_SECONDS = 1
 CONTROLS_PER_RPC_MAX = 300
 IDS_PER_RPC_MAX = 2000
 BACK_OFF_SECONDS_MAX = 600
+REPLAYED_BYTES_MAX = 64 * 1024
+"""What a new subscriber is given of what was said just before."""
 _ID_BYTES = 32
 
 
@@ -122,12 +124,13 @@ class AnonymousRouter(GossipSub):
         self.time_since_last_publish[topic] = int(time.time())
 
     async def send_recent_messages(self, peer_id: Any, topic: str) -> None:
-        """Give a new subscriber the last seconds, through the queue like everything else.
+        """Give a new subscriber a little of the last seconds, through the queue like everything.
 
-        The library writes beside its own queue; two writes of more than a frame would mix.
+        Whoever connects or joins reconciles at once, which brings the rest; all of it here would
+        come twice. The library writes beside its own queue; two writes of more than a frame would
+        mix.
         """
-        found = (self.mcache.get(key) for key in self.mcache.window(topic))
-        self._send_again(peer_id, [message for message in found if message is not None])
+        self._send_again(peer_id, self.mcache.newest(topic, REPLAYED_BYTES_MAX))
 
     def _send_again(self, peer_id: Any, messages: list[Any]) -> None:
         """Several in one RPC: the queue holds 32 RPCs and drops what comes after."""
