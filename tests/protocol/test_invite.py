@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pcommons.errors import UserError
+from p2pcommons.protocol import invite
 from p2pcommons.protocol.addresses import PEER_ID_PREFIX
 from p2pcommons.protocol.invite import Invite, decode_invite, encode_invite, relay_fits
 from p2pcommons.protocol.limits import INVITE_CHARS_MAX
@@ -151,6 +152,62 @@ def test_a_single_slip_is_named_with_its_group_and_what_was_meant(place: int, sl
     assert at // 5 - 1 <= group - 1 <= at // 5
     right = str(caught.value).rpartition("most likely ")[2]
     assert right in text
+
+
+@pytest.mark.parametrize("typed", ["right", "wrong"])
+def test_an_invite_that_is_typed_is_searched_for_slips_only_where_one_can_end(
+    monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    text = encode_invite(Invite(COMMONS, "Bread", peer_id(), (LAN, WAN, OTHER)))
+    if typed == "wrong":
+        text = text[:40] + ("A" if text[40] != "A" else "B") + text[41:]
+    asked = 0
+
+    def counted(payload: bytes) -> bytes:
+        nonlocal asked
+        asked += 1
+        return checksum(payload)
+
+    checksum = invite._checksum  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(invite, "_checksum", counted)
+    tried: list[int] = []
+    for end in range(1, len(text)):
+        asked = 0
+        with pytest.raises(UserError, match=r"incomplete|not right"):
+            decode_invite(text[:end])
+        tried.append(asked)
+    # Sixty-five slips at each letter; those of both keys are tried where an address has ended.
+    keys = 60 * 100
+    assert len([each for each in tried if each > keys]) <= 3 * 6
+    assert sum(tried) < len(text) * 65 * 25
+    said = "group 9" if typed == "wrong" else ""
+    assert said in (error_of(text) or "")
+
+
+def error_of(text: str) -> str | None:
+    try:
+        decode_invite(text)
+    except UserError as error:
+        return error.message
+    return None
+
+
+@given(st.integers(0, 10_000), st.booleans(), st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_a_slip_anywhere_in_any_invite_is_found(place: int, relayed: bool, named: bool) -> None:
+    addresses = (WAN, IP6) if named else ()
+    text = encode_invite(Invite(COMMONS, "Bread", peer_id(), addresses, RELAY if relayed else None))
+    at = 1 + place % (len(text) - 2)
+    swapped = text[:at] + text[at + 1 :][:1] + text[at] + text[at + 2 :]
+    for slipped in (
+        text[:at] + ("Q" if text[at] != "Q" else "R") + text[at + 1 :],
+        text[:at] + text[at + 1 :],
+        text[:at] + "Q" + text[at:],
+        swapped,
+    ):
+        # The last letter may hold bits that belong to no byte.
+        if slipped != text and error_of(slipped) is not None:
+            assert "not right" in (error_of(slipped) or ""), (slipped, text)
 
 
 def test_a_missing_tail_is_noticed() -> None:

@@ -37,6 +37,9 @@ _CHECKSUM_BYTES = 4
 _BYTES_MAX = INVITE_CHARS_MAX * 5 // 8
 _FIXED_BYTES = 1 + ID_BYTES + _KEY_BYTES + 1 + _CHECKSUM_BYTES
 _LETTERS_MIN = -(-_FIXED_BYTES * 8 // 5)
+_VERSION_LETTERS = 2
+_KEYS_LETTERS = (1 + ID_BYTES + _KEY_BYTES) * 8 // 5
+"""Version and both keys end where a letter does."""
 _IP4, _IP6, _DNS, _DNS4, _DNS6, _RELAY = 1, 2, 3, 4, 5, 9
 _IP_BYTES = {_IP4: 4, _IP6: 16}
 _NAMES = {_DNS: "dns", _DNS4: "dns4", _DNS6: "dns6"}
@@ -107,6 +110,11 @@ def decode_invite(text: str) -> Invite:
         raise _not_right(letters)
     if data[0] != VERSION_BYTE:
         raise UserError("the invite is of a newer version: update p2pcommons to read it")
+    return _read(payload)
+
+
+def _read(payload: bytes) -> Invite:
+    """Return what an invite of this version says. Raises UserError where it is malformed."""
     reader = _Reader(payload[1:])
     commons = reader.take(ID_BYTES)
     peer_id = _peer_id(reader.take(_KEY_BYTES))
@@ -160,16 +168,44 @@ def _bytes_of(letters: str) -> bytes:
 
 
 def _not_right(letters: str) -> UserError:
-    slip = find_slip(letters, _is_whole) if len(letters) >= _LETTERS_MIN - 1 else None
+    slip = None
+    if len(letters) >= _LETTERS_MIN - 1:
+        slip = find_slip(letters, _is_whole, _fits, _fixed_letters(letters))
     if slip is None:
         return UserError("the invite is incomplete or has wrong letters in it: copy it once more")
     return UserError(f"the invite is not right: {slip.words(letters)}")
 
 
-def _is_whole(letters: str) -> bool:
-    data = _bytes_of(letters)
+def _is_whole(value: int, count: int) -> bool:
+    data = _bytes_in(value, count)
     payload, checksum = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
-    return len(data) >= _FIXED_BYTES and _checksum(payload) == checksum
+    return bool(data) and _checksum(payload) == checksum
+
+
+def _fits(value: int, count: int) -> bool:
+    """Tell whether an invite of this version can be so long, by what follows both keys."""
+    data = _bytes_in(value, count)
+    try:
+        return bool(data) and bool(_read(data[:-_CHECKSUM_BYTES]))
+    except UserError:
+        return False
+
+
+def _bytes_in(value: int, count: int) -> bytes:
+    """Return the bytes of letters given as a number; none where they are too few or not whole."""
+    size, rest = divmod(count * 5, 8)
+    # A letter that adds no byte is never written: what is left of the last one is under five bits.
+    return (value >> rest).to_bytes(size, "big") if rest < 5 and size >= _FIXED_BYTES else b""
+
+
+def _fixed_letters(letters: str) -> range:
+    """Return the places of both keys: what follows them is read alike whatever they are.
+
+    Not the last, which may have changed places with what follows. None of another version, of
+    which nobody knows here how it goes on.
+    """
+    is_ours = _bytes_of(letters[:_VERSION_LETTERS]) == bytes([VERSION_BYTE])
+    return range(_VERSION_LETTERS, _KEYS_LETTERS - 1) if is_ours else range(0)
 
 
 def _checksum(payload: bytes) -> bytes:
