@@ -15,7 +15,14 @@ import trio.testing
 from p2pcommons.config import Mode
 from p2pcommons.errors import NetworkError
 from p2pcommons.net.dialing import DialReport
-from p2pcommons.node.meeting import ABSENT_TRIES, DIALS_MAX, LATE_SECONDS, LATE_TRIES, Meeting
+from p2pcommons.node.meeting import (
+    ABSENT_TRIES,
+    DIALS_MAX,
+    LATE_SECONDS,
+    LATE_TRIES,
+    STRANGER_SECONDS,
+    Meeting,
+)
 from p2pcommons.node.state import NodeState
 from p2pcommons.store import Store
 
@@ -49,8 +56,8 @@ class Book:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def know(self, peer_id: str, failures: int) -> None:
-        self._store.upsert_peer(peer_id, ["/ip4/192.0.2.7/tcp/4001"], source="invite", now=NOW)
+    def know(self, peer_id: str, failures: int, source: str = "invite") -> None:
+        self._store.upsert_peer(peer_id, ["/ip4/192.0.2.7/tcp/4001"], source=source, now=NOW)
         for _ in range(failures):
             self._store.note_dialled(peer_id, ok=False, next_try=NOW, now=NOW)
 
@@ -147,3 +154,79 @@ async def test_no_room_is_kept_for_who_has_gone_before_it_was_noted_that_it_shar
     meeting = Meeting(cast(Any, context), cast(Any, host), cast(Any, reconciling))
     await meeting.note_shared("eve")
     assert host.kept == set()
+
+
+class Visited(Nobody):
+    """A host that reaches everybody; each hangs up after a while and shares nothing."""
+
+    stays_seconds = 60.0
+
+    def __init__(self, state: NodeState) -> None:
+        super().__init__()
+        self._state = state
+        self._here: set[str] = set()
+
+    def connected_peers(self) -> tuple[str, ...]:
+        return tuple(self._here)
+
+    def release(self, peer_id: str) -> None:
+        pass
+
+    async def dial(self, peer_id: str, addresses: tuple[str, ...]) -> DialReport:
+        self.dialled.append((trio.current_time(), peer_id))
+        self._here.add(peer_id)
+        await self._tell.send(SimpleNamespace(peer_id=peer_id, connected=True))
+        return DialReport(True, ((addresses[0], "connected"),))
+
+    async def hang_up(self, peer_id: str) -> None:
+        self._state.peer(peer_id).shared = frozenset()
+        self._here.discard(peer_id)
+        await self._tell.send(SimpleNamespace(peer_id=peer_id, connected=False))
+
+
+class Unconcerned:
+    """Sessions that nobody asks for."""
+
+    def blame(self, peer_id: str, why: str) -> None:
+        pass
+
+    def connected(self, peer_id: str) -> None:
+        pass
+
+    disconnected = connected
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("source", ["manual", "connected"])
+async def test_a_relay_that_a_person_added_is_dialled_again_although_it_shares_nothing(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, source: str
+) -> None:
+    with Store.open(tmp_path / "replica.db") as store:
+        book, state = Book(store), NodeState()
+        book.know("relay", 0, source)
+        host = Visited(state)
+        context = SimpleNamespace(
+            mode=Mode.FRIENDS,
+            state=state,
+            storage=book,
+            attempt=book.read,
+            now=lambda: NOW + int(trio.current_time()),
+            chance=Random(1),
+        )
+        meeting = Meeting(cast(Any, context), cast(Any, host), cast(Any, Unconcerned()))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(meeting.run)
+            await trio.sleep(host.stays_seconds)
+            await host.hang_up("relay")
+            left_at = context.now()
+            await trio.testing.wait_all_tasks_blocked()
+            told = state.peer("relay").next_try - left_at
+            await trio.sleep(STRANGER_SECONDS / 2)
+            nursery.cancel_scope.cancel()
+        row = store.peer("relay")
+    wanted = source == "manual"
+    assert len(host.dialled) == (2 if wanted else 1)
+    assert (told < 10) is wanted
+    assert told <= STRANGER_SECONDS
+    assert row is not None
+    assert (row.last_seen is not None and row.last_seen >= left_at) is wanted

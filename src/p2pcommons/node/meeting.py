@@ -44,6 +44,9 @@ STRANGER_SECONDS = 600
 """A LAN peer with which nothing is shared is looked up again after this time."""
 REFUSED_SECONDS = 3
 """A connection that lived less was refused, by a block or for want of room."""
+NAMED_BY_PERSON = frozenset({"invite", "manual"})
+"""Sources of peers that a person named: they are wanted, a relay for instance, whatever they
+share."""
 EXCHANGED = "exchange"
 """Source of peers whom others named: dialled in mode `open` alone."""
 LAN_PEERS_MAX = 256
@@ -69,6 +72,8 @@ class Meeting:
         self._absent_limiter = trio.CapacityLimiter(ABSENT_DIALS_MAX)
         self._whereabouts = Whereabouts(context, host, reconciling.blame)
         self._tidied_at = -math.inf
+        self._named: frozenset[str] = frozenset()
+        """Peers of the address book that a person named."""
         self.bootstrap: Mapping[str, tuple[str, ...]] = {}
         """Peers of the settings, with their addresses: dialled like those of the address book."""
         self.on_met: Callable[[str], None] | None = None
@@ -139,9 +144,12 @@ class Meeting:
             row.peer_id: row
             for row in await self._context.storage.read(lambda store: store.peers())
         }
-        named = () if self._context.mode is Mode.OPEN else (EXCHANGED,)
+        self._named = frozenset(
+            peer_id for peer_id, row in known.items() if row.source in NAMED_BY_PERSON
+        )
+        unwanted = () if self._context.mode is Mode.OPEN else (EXCHANGED,)
         addresses = {
-            peer_id: row.addresses for peer_id, row in known.items() if row.source not in named
+            peer_id: row.addresses for peer_id, row in known.items() if row.source not in unwanted
         }
         for peer_id, listed in self.bootstrap.items():
             if peer_id != self._host.peer_id:
@@ -213,7 +221,7 @@ class Meeting:
                     self.on_met(event.peer_id)
             else:
                 self._pause_after_goodbye(event.peer_id)
-                if peer.shared:
+                if peer.shared or event.peer_id in self._named:
                     nursery.start_soon(self._note_seen, event.peer_id, self._context.now())
                 peer.connected_since = None
                 self._host.release(event.peer_id)
@@ -230,19 +238,22 @@ class Meeting:
         """Redial soon after a lost connection, and late one with whom nothing is shared.
 
         One that ended as soon as it began was refused: those pauses grow like those of failures.
+        So they do for somebody whom a person named and who shares nothing: a host that is full
+        lets strangers go again and again.
         """
         peer = self._context.state.peer(peer_id)
         lived = self._context.now() - (peer.connected_since or 0)
-        is_stranger = peer.shared is not None and not peer.shared
-        if is_stranger and peer_id not in self.bootstrap:
+        is_stranger = peer.shared is not None and not peer.shared and peer_id not in self.bootstrap
+        if is_stranger and peer_id not in self._named:
             pause = float(STRANGER_SECONDS)
-        elif lived < REFUSED_SECONDS:
+        elif lived < (STRANGER_SECONDS if is_stranger else REFUSED_SECONDS):
             peer.failures += 1
             pause = self._pause_after(peer.failures)
         else:
             peer.failures = 0
             pause = self._context.chance.uniform(0.2, 0.6)
         self._retry_at[peer_id] = trio.current_time() + pause
+        peer.next_try = self._context.now() + round(pause)
 
     async def note_shared(self, peer_id: str) -> None:
         """Put a peer with whom something is shared into the address book, and keep room for it."""
