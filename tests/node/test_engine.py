@@ -40,3 +40,38 @@ async def test_what_was_committed_when_the_store_failed_is_looked_at_again() -> 
                 await trio.sleep(0.01)
         nursery.cancel_scope.cancel()
     assert len(told) == 1
+
+
+@pytest.mark.trio
+async def test_a_commons_that_somebody_else_read_first_is_followed_all_the_same() -> None:
+    rows: list[Any] = []
+
+    async def read(_call: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        return list(rows), ()
+
+    async def nothing(*_: object) -> None:
+        await trio.lowlevel.checkpoint()
+
+    told: list[bool] = []
+
+    async def store_changed(commons_changed: bool) -> None:
+        await trio.lowlevel.checkpoint()
+        told.append(commons_changed)
+
+    context = SimpleNamespace(
+        storage=SimpleNamespace(read=read),
+        joined=(),
+        offered=(),
+        kept=(),
+        strangers=None,
+        sets=SimpleNamespace(follow=nothing),
+    )
+    network = SimpleNamespace(store_changed=store_changed)
+    engine = Engine(cast("Any", context), cast("Any", network))
+    await engine.look()
+    rows.append(SimpleNamespace(id=b"garden", unsupported=False, count=1))
+    await engine.refresh_joined()  # as who keeps what was pledged does
+    await engine.look()
+    await engine.look()
+    assert told == [False, True, False]

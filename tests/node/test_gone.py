@@ -78,3 +78,29 @@ async def test_what_a_session_brought_before_it_gave_way_is_passed_on(
     assert schedule.due == float("inf")
     (listed,) = state.peer("gone").recent
     assert (listed.received, listed.ended) == (3, "")
+
+
+@pytest.mark.trio
+async def test_a_session_that_waited_while_its_peer_came_again_leaves_it_to_the_new_one() -> None:
+    opened: list[Stream] = []
+
+    async def open_stream(_peer_id: str, _protocol: str) -> Stream:
+        await trio.lowlevel.checkpoint()
+        if not opened:
+            reconciling.disconnected("gone")
+            reconciling.connected("gone")
+        opened.append(Stream())
+        return opened[-1]
+
+    context = SimpleNamespace(
+        config=SimpleNamespace(number=lambda _name: 300), state=NodeState(), now=lambda: 0
+    )
+    host = SimpleNamespace(peer_id="here", open_stream=open_stream)
+    reconciling = Reconciling(cast(Any, context), cast(Any, host))
+    reconciling.connected("gone")
+    before = reconciling._peers["gone"]
+    await reconciling._open("gone", before)
+    assert [each.was_reset for each in opened] == [True]
+    await reconciling._open("gone", before)  # one that waited for its turn
+    assert len(opened) == 1
+    assert reconciling._peers["gone"].session is None

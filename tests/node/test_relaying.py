@@ -11,6 +11,7 @@ import pytest
 import trio
 from tests.node.nodes import Node, all_have, equal, running, until
 
+from p2pcommons.errors import NetworkError
 from p2pcommons.net import relay as relay_module
 from p2pcommons.net.circuits import Reservation
 from p2pcommons.node import relaying as relaying_module
@@ -202,3 +203,26 @@ async def test_a_place_is_renewed_while_those_that_do_not_answer_are_dialled() -
         nursery.cancel_scope.cancel()
     assert "otto" in lines.dialled
     assert len(lines.dialled) == len(set(lines.dialled)) == relaying_module.DIALS_MAX
+
+
+async def test_a_relay_that_did_not_answer_once_is_asked_again_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relaying_module, "AGAIN_SECONDS", 0.2)
+    lines: Any = SlowLines()
+    state = NodeState()
+    context: Any = SimpleNamespace(state=state, now=lambda: 1_790_000_000)
+    under_test = relaying_module.Relaying(context, lines, lines, lines.ignore)
+    reserve, answers = lines.reserve, iter([True, False, False, True])
+
+    async def reserve_at_times(relay: str) -> Reservation:
+        if not next(answers, True):
+            raise NetworkError("no answer in time: the connection it was asked on is dead")
+        return await reserve(relay)
+
+    lines.reserve = reserve_at_times
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(under_test.run)
+        await until(lambda: lines.reserved >= 2)
+        nursery.cancel_scope.cancel()
+    assert list(under_test._held) == ["rita"]

@@ -167,6 +167,13 @@ class GuardedYamux(Yamux):
                 with trio.move_on_after(1) as scope:
                     scope.shield = True
                     await self._cleanup_on_error()
+                self._let_waiting_go()
+
+    def _let_waiting_go(self) -> None:
+        """Also where somebody, who writes to one that takes nothing, kept the end from coming."""
+        self.event_closed.set()
+        for event in tuple(self.stream_events.values()):
+            event.set()
 
     def spawn(self, task: Callable[[], Awaitable[None]]) -> None:
         """Run something as long as the connection; nothing when that is ending already."""

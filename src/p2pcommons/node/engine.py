@@ -38,9 +38,13 @@ class Engine:
         self._poll_seconds = poll_seconds
         self._nudged = trio.Event()
         self._keeper: Keeper | None = None
+        self._told: frozenset[bytes] = frozenset()
+        self._told_offers: tuple[bytes, ...] = ()
+        """What the network was told last; others than a look read the store anew, too."""
 
     async def run(self) -> None:
         """Go on until cancelled."""
+        self._told, self._told_offers = frozenset(self._context.joined), self._context.offered
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._follow_store)
             nursery.start_soon(self._sweep)
@@ -76,9 +80,9 @@ class Engine:
 
     async def look(self) -> None:
         """See what has changed in the store, and tell the network. Raises StoreError."""
-        before, offered_before = self._context.joined, self._context.offered
         await self.refresh_joined()
-        changed = frozenset(self._context.joined) != frozenset(before)
+        joined, offered = frozenset(self._context.joined), self._context.offered
+        changed = joined != self._told
         pool = self._context.strangers
         if changed and pool is not None:
             # One that was deleted and joined again has declined nothing.
@@ -86,8 +90,9 @@ class Engine:
         await self._ease_pools()
         if self._network is not None:
             await self._network.store_changed(changed)
-            if self._context.offered != offered_before:
+            if offered != self._told_offers:
                 self._network.offers_changed()
+        self._told, self._told_offers = joined, offered
         await self._context.sets.follow()
 
     async def refresh_joined(self) -> None:

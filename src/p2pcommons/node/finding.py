@@ -99,8 +99,8 @@ class Finding:
             self._tasks = None
 
     def met(self, peer_id: str) -> None:
-        """Somebody connected: make each other's acquaintance."""
-        if self._tasks is not None:
+        """Somebody connected: make each other's acquaintance, unless this ends for a pause."""
+        if self._tasks is not None and self._context.state.paused is None:
             self._tasks.start_soon(self._greet, peer_id)
 
     def changed(self) -> None:

@@ -35,6 +35,8 @@ PUBLISH_BURST = 8
 """Messages that leave without a pause: what a person does in a moment goes out at once."""
 SHED_SECONDS = 5.0
 """What gossip had no room for is looked for by reconciliation after this time."""
+TROUBLE_SECONDS = 1.0
+"""Until what is to be published is read again when the store failed."""
 AUTHORS_READ_MAX = 5_000
 """Authors known from the store at the start: after a restart nobody is a newcomer again."""
 JUDGED_MAX = 256
@@ -65,6 +67,7 @@ class Live:
             QUEUE_MESSAGES_MAX
         )
         self._tasks: trio.Nursery | None = None
+        self._following = trio.Lock()
 
     async def run(self) -> None:
         """Publish and store until cancelled."""
@@ -86,15 +89,17 @@ class Live:
         """Listen to the topics of the joined commons, and to no others."""
         if self._tasks is None:
             return
-        wanted = {gossip_topic(commons): commons for commons in self._context.joined}
-        for topic in [topic for topic in self._topics if topic not in wanted]:
-            self._context.sets.forget(self._topics.pop(topic))
-            await self._gossip.unsubscribe(topic)
-        for topic, commons in wanted.items():
-            if topic not in self._topics:
-                self._topics[topic] = commons
-                channel = await self._gossip.subscribe(topic, self._judge)
-                self._tasks.start_soon(self._receive, commons, channel)
+        # One after the other: one that is left and joined again at once would stay left.
+        async with self._following:
+            wanted = {gossip_topic(commons): commons for commons in self._context.joined}
+            for topic in [topic for topic in self._topics if topic not in wanted]:
+                self._context.sets.forget(self._topics.pop(topic))
+                await self._gossip.unsubscribe(topic)
+            for topic, commons in wanted.items():
+                if topic not in self._topics:
+                    self._topics[topic] = commons
+                    channel = await self._gossip.subscribe(topic, self._judge)
+                    self._tasks.start_soon(self._receive, commons, channel)
 
     # --- out ---------------------------------------------------------------------------------
 
@@ -107,6 +112,8 @@ class Live:
                 published = await self._publish_batch()
             except StoreError as error:
                 self._context.note_trouble(error)
+                self._wake.set()
+                await trio.sleep(TROUBLE_SECONDS)
                 continue
             if published:
                 await trio.sleep(self._pace.spend(1, trio.current_time()))

@@ -212,11 +212,12 @@ class Reconciling:
         shares = self._context.state.peer(peer_id).shared
         try:
             async with self._limiter if shares else self._first_limiter:
-                if schedule.session is not None or peer_id not in self._peers:
+                # A peer that came again meanwhile has another schedule, and a session by that one.
+                if schedule.session is not None or self._peers.get(peer_id) is not schedule:
                     return
                 began = trio.current_time()
                 stream = await self._host.open_stream(peer_id, RECONCILE_PROTOCOL)
-                if schedule.session is not None:
+                if schedule.session is not None or self._peers.get(peer_id) is not schedule:
                     await stream.reset()
                     return
                 await self._run(stream, schedule, began=began, opener=True)

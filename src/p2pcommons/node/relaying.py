@@ -42,8 +42,11 @@ STRANGER_SECONDS = 5
 """A peer of which it is not known yet what it shares gets this long before it is asked."""
 NO_RELAY_SECONDS = 600.0
 """Until a peer that does not relay is asked again, unless it connects anew."""
+AGAIN_SECONDS = 1.0
+"""The same where one that relayed before did not answer: its connection may have been dead, with
+another one standing. Doubled with each further time, up to that."""
 REFUSED_SECONDS = 60.0
-"""The same after a refusal or no answer; doubled with each further one."""
+"""The same after a refusal; doubled with each further one."""
 REFUSED_SECONDS_MAX = 3_600.0
 ASKED_MAX = 256
 """Peers of which it is remembered that they refused."""
@@ -119,6 +122,7 @@ class _Pause:
 
     until: float
     refusals: int = 0
+    silences: int = 0
 
 
 def relay_for_others(context: NodeContext, relays: RelaysPort) -> None:
@@ -280,12 +284,16 @@ class Relaying:
         self._announce()
 
     def _pause(self, peer_id: str, *, refused: bool) -> None:
-        known = self._pauses.pop(peer_id, None)
-        refusals = (0 if known is None else known.refusals) + refused
+        pause = self._pauses.pop(peer_id, None) or _Pause(0.0)
         seconds = NO_RELAY_SECONDS
         if refused:
-            seconds = min(REFUSED_SECONDS * 2 ** min(refusals - 1, 16), REFUSED_SECONDS_MAX)
-        self._pauses[peer_id] = _Pause(trio.current_time() + seconds, refusals)
+            seconds = min(REFUSED_SECONDS * 2 ** min(pause.refusals, 16), REFUSED_SECONDS_MAX)
+            pause.refusals += 1
+        elif peer_id in self._relayed_before:
+            seconds = min(AGAIN_SECONDS * 2 ** min(pause.silences, 16), NO_RELAY_SECONDS)
+            pause.silences += 1
+        pause.until = trio.current_time() + seconds
+        self._pauses[peer_id] = pause
         if len(self._pauses) > ASKED_MAX:
             del self._pauses[next(iter(self._pauses))]
 
