@@ -1,4 +1,4 @@
-"""The installed program, run as a person or a script runs it, on homes that are quick to make."""
+"""The program, run as a person or a script runs it, on homes that are quick to make."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.cli.warm import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +28,22 @@ SECONDS_MAX = 60.0
 
 def clean_environment(**more: str) -> dict[str, str]:
     """Return the environment without anything that names a profile; no router is asked."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("P2PCOMMONS_")}
+    not_ours = ("P2PCOMMONS_", "PYTEST_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(not_ours)}
     return {**kept, "COLUMNS": "100", "P2PCOMMONS_UPNP": "false", **more}
+
+
+@cache
+def warm() -> Server:
+    """Return the process that command lines are forked from."""
+    return Server(clean_environment())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm_until_the_end() -> Iterator[None]:
+    yield
+    if warm.cache_info().currsize:
+        warm().close()
 
 
 @dataclass
@@ -51,7 +67,7 @@ class Done:
 
 @dataclass
 class Home:
-    """One profile, driven by the installed program."""
+    """One profile, driven by the program."""
 
     path: Path
     environment: dict[str, str] = field(default_factory=clean_environment)
@@ -59,15 +75,20 @@ class Home:
     def __call__(self, *arguments: str, stdin: str | bytes = b"") -> Done:
         """Run a command line and return what came of it."""
         given = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(
-            [PROGRAM, "--home", self.path, *arguments],
-            input=given,
-            capture_output=True,
-            timeout=SECONDS_MAX,
-            check=False,
-            env=self.environment,
-        )
-        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+        line = ["--home", str(self.path), *map(str, arguments)]
+        if self.environment == warm().environment:
+            code, out, err = warm().run(line, given, SECONDS_MAX)
+        else:
+            done = subprocess.run(
+                [PROGRAM, *line],
+                input=given,
+                capture_output=True,
+                timeout=SECONDS_MAX,
+                check=False,
+                env=self.environment,
+            )
+            code, out, err = done.returncode, done.stdout, done.stderr
+        return Done(code, out.decode(), err.decode())
 
     def json(self, *arguments: str, stdin: str | bytes = b"") -> Any:
         """Run a command line with --json that must succeed, and return its object."""
@@ -158,10 +179,12 @@ class Terminal:
 @pytest.fixture(scope="session")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home in which Ana has started one commons. Never changed: copy it."""
-    home = Home(tmp_path_factory.mktemp("homes") / "ana")
+    path = tmp_path_factory.mktemp("homes") / "ana"
+    # By the installed program: what a fork of one that has imported everything leaves out.
+    home = Home(path, clean_environment(PYTHONHASHSEED="random"))
     home.json("init", "--name", "Ana")
     home.json("commons", "create", "Sun kitchen", "--purpose", "Cooking with the sun")
-    return home
+    return Home(path)
 
 
 @pytest.fixture
