@@ -99,23 +99,24 @@ class ContentCache(MessageCache):
         self.msgs[key] = msg
         self.history[0].append(CacheEntry(key, msg.topicIDs))
 
-    def newest(self, topic: str, bytes_max: int) -> list[Any]:
-        """Return the newest messages of a topic that are still offered, the oldest first."""
-        found: list[Any] = []
-        for entry in (each for beat in self.history[: self.window_size] for each in reversed(beat)):
-            if topic not in entry.topics:
-                continue
-            message = self.msgs[entry.mid]
-            bytes_max -= len(message.data)
-            if bytes_max < 0:
-                break
-            found.append(message)
-        return found[::-1]
-
     def shift(self) -> None:
         """Age by one heartbeat and forget the oldest."""
         super().shift()
         self._bytes = sum(len(each.data) for each in self.msgs.values())
+
+
+def newest_messages(cache: MessageCache, topic: str, bytes_max: int) -> list[Any]:
+    """Return the newest messages of a topic that are still offered, the oldest first."""
+    found: list[Any] = []
+    for entry in (each for beat in cache.history[: cache.window_size] for each in reversed(beat)):
+        message: Any = cache.msgs.get(entry.mid)
+        if topic not in entry.topics or message is None:
+            continue
+        bytes_max -= len(message.data)
+        if bytes_max < 0:
+            break
+        found.append(message)
+    return found[::-1]
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ import trio
 from libp2p.pubsub.gossipsub import GossipSub
 from libp2p.pubsub.pb import rpc_pb2
 
-from p2pcommons.net.gossip_caches import ContentCache
+from p2pcommons.net.gossip_caches import ContentCache, newest_messages
 from p2pcommons.net.journal import paced_logger
 from p2pcommons.net.rpc_reader import RPC_BYTES_MAX
 
@@ -130,7 +130,7 @@ class AnonymousRouter(GossipSub):
         come twice. The library writes beside its own queue; two writes of more than a frame would
         mix.
         """
-        self._send_again(peer_id, self.mcache.newest(topic, REPLAYED_BYTES_MAX))
+        self._send_again(peer_id, newest_messages(self.mcache, topic, REPLAYED_BYTES_MAX))
 
     def _send_again(self, peer_id: Any, messages: list[Any]) -> None:
         """Several in one RPC: the queue holds 32 RPCs and drops what comes after."""
