@@ -29,11 +29,24 @@ CAME = DialBackReport(True, OUTSIDE)
 CIRCUIT = "/ip4/8.8.4.4/tcp/1/p2p/12D3KooWRelayabc123/p2p-circuit"
 
 
+class Peers(dict[str, str]):
+    """Who is connected, by peer id, with an address. Tells of who comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changed = trio.Event()
+
+    def __setitem__(self, peer_id: str, address: str) -> None:
+        super().__setitem__(peer_id, address)
+        changed, self.changed = self.changed, trio.Event()
+        changed.set()
+
+
 @dataclass
 class World:
     """A host, its NATs and its peers, as far as this part of a node sees them."""
 
-    peers: dict[str, str] = field(default_factory=dict[str, str])
+    peers: Peers = field(default_factory=Peers)
     answers: dict[str, DialBackReport] = field(default_factory=dict[str, DialBackReport])
     home: str = HOME
     announced: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
@@ -74,6 +87,10 @@ class World:
     def changes(self) -> int:
         self.looks += 1
         return self.looks
+
+    @property
+    def changed(self) -> trio.Event:
+        return self.peers.changed
 
     def listening(self) -> tuple[str, ...]:
         return (self.home,)

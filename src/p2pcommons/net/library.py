@@ -6,6 +6,7 @@ objects; `hardening.py` sees to all three before anything else happens.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import libp2p.identity.identify.identify as identify_protocol
@@ -55,6 +56,9 @@ LIBRARY_ERRORS = (
 )
 """What comes out of the library when the other side or the network fails."""
 
+PEER_IDS_KEPT = 1_024
+"""Peer ids of which it is remembered what they read as: those of connected peers, and some."""
+
 __all__ = [
     "IDENTIFY_PROTOCOL",
     "LIBRARY_ERRORS",
@@ -80,8 +84,9 @@ def peer_id_of_seed(key_seed: bytes) -> str:
     return str(PeerId.from_pubkey(create_new_key_pair(key_seed).public_key))
 
 
+@lru_cache(PEER_IDS_KEPT)
 def read_peer_id(text: str) -> PeerId:
-    """Read a peer id from text.
+    """Read a peer id from text. Those of connected peers are read all the time: they are kept.
 
     Raises:
         ValueError: it is not one.

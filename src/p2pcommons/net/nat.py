@@ -27,10 +27,14 @@ class Nat:
         self._punching: HolePunching | None = None
         self.changes = 0
         """Grows whenever somebody connects or disconnects."""
+        self.changed = trio.Event()
+        """Set, and replaced, at the same time."""
         host.swarm.register_notifee(SwarmNotices(self._note_change, self._note_change))
 
     def _note_change(self, _muxed: Any) -> None:
         self.changes += 1
+        changed, self.changed = self.changed, trio.Event()
+        changed.set()
 
     async def run(
         self,

@@ -24,7 +24,7 @@ PAUSES = (1.0, 3.0, 10.0, 1_800.0)
 JITTER = 0.5
 """Part of a pause by which it may be longer."""
 LOOK_SECONDS = 0.5
-"""How often it is looked who is connected over a relay; costs microseconds."""
+"""How often it is looked whether one of those over a relay is due; costs microseconds."""
 
 
 @dataclass(slots=True)
@@ -53,7 +53,8 @@ class Punching:
         async with trio.open_nursery() as nursery:
             while True:
                 self._look(nursery)
-                await trio.sleep(LOOK_SECONDS)
+                with trio.move_on_after(LOOK_SECONDS if self._relayed else math.inf):
+                    await self._nat.changed.wait()
 
     def addresses_changed(self) -> None:
         """Behind another router it may be otherwise: begin anew with everybody."""

@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 """How often it is looked whether somebody is to be asked; looking costs microseconds."""
+IDLE_SECONDS = 30.0
+"""The same while nobody is connected who could be asked."""
 ADDRESSES_SECONDS = 30.0
 """How often the addresses of this machine are looked at, where no kernel tells of changes."""
 SLEPT_SECONDS = 30.0
@@ -65,6 +67,11 @@ class NatPort(Protocol):
     @property
     def changes(self) -> int:
         """A number that grows whenever somebody connects or disconnects."""
+        ...
+
+    @property
+    def changed(self) -> trio.Event:
+        """An event that is set at the next such change; another one takes its place then."""
         ...
 
     async def run(
@@ -139,6 +146,7 @@ class Reachability:
         self._punching = Punching(context, host, nat)
         self._jitter = 0.0
         self._verdict = Verdict.UNKNOWN
+        self._wake = trio.Event()
 
     async def run(self) -> None:
         """Keep a port of the router and ask peers to dial back, until cancelled."""
@@ -146,23 +154,32 @@ class Reachability:
             nursery.start_soon(self._nat.run, self.own_addresses, self._punching.is_welcome)
             nursery.start_soon(self._unless_paused, self._mapping.run)
             nursery.start_soon(self._punching.run)
+            nursery.start_soon(self._follow_connections)
             await self._follow()
 
     async def _follow(self) -> None:
         """Ask whoever is due."""
-        looked_at = self._clocks()
+        looked_at, pause = self._clocks(), LOOK_SECONDS
         while True:
+            self._wake = trio.Event()
             if trio.current_time() >= self._look_at:
                 self._look_at_addresses()
             if any(
-                new - old > LOOK_SECONDS + SLEPT_SECONDS
+                new - old > pause + SLEPT_SECONDS
                 for new, old in zip(self._clocks(), looked_at, strict=True)
             ):
                 self._ballot.doubt()
             await self._ask_one()
             self._tell()
             looked_at = self._clocks()
-            await trio.sleep(LOOK_SECONDS)
+            pause = LOOK_SECONDS if self._outsiders() else IDLE_SECONDS
+            with trio.move_on_after(pause):
+                await self._wake.wait()
+
+    async def _follow_connections(self) -> None:
+        while True:
+            await self._nat.changed.wait()
+            self._wake.set()
 
     def _clocks(self) -> tuple[float, float]:
         """One goes on while a process is stopped, the other while the whole machine sleeps."""
@@ -208,6 +225,7 @@ class Reachability:
         if addresses != self._mapped:
             self._ballot.doubt()
         self._mapped, self._upnp = tuple(addresses), how
+        self._wake.set()
 
     def _announce(self) -> None:
         listening = set(self._listening)
@@ -225,6 +243,7 @@ class Reachability:
     def addresses_changed(self) -> None:
         """This machine has other addresses than before, or the same ones again."""
         self._look_at = -math.inf
+        self._wake.set()
 
     def _look_at_addresses(self) -> None:
         self._look_at = trio.current_time() + ADDRESSES_SECONDS
