@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from textual.binding import Binding
 
 from p2pcommons.config import Config
 from p2pcommons.replica import open_replica
 from p2pcommons.tui.app import CommonsApp
+from p2pcommons.tui.network_words import node_lines
 from p2pcommons.tui.node_status import (
     LanPeer,
     NodeStatus,
@@ -237,3 +239,28 @@ async def test_ascii_asked_for_is_ascii_drawn_on_the_network_screen_and_its_dial
             await press(pilot, *keys)
             drawn = set(screen_text(pilot)) - set("─")
             assert all(character.isascii() for character in drawn), (keys, drawn)
+
+
+@pytest.mark.asyncio
+async def test_help_shows_all_keys_of_the_network_screen_on_a_small_terminal(
+    garden: Paths,
+) -> None:
+    async with running(garden, NARROW) as pilot:
+        await at_network(pilot, node(peer(RUI), offers=(READINGS,)))
+        await press(pilot, "question_mark")
+        shown = screen_text(pilot)
+        for binding in Network.BINDINGS:
+            assert isinstance(binding, Binding)
+            if binding.id not in ("network.resume", "network.back"):
+                assert f" {binding.key} " in shown
+                assert (binding.tooltip or binding.description) in shown
+
+
+def test_when_the_node_started_is_never_broken_over_two_lines() -> None:
+    listens = "/ip6/2001:db8:1234:5678:90ab:cdef:1234:5678/tcp/47771"
+    for addresses in ((listens, "/ip4/192.0.2.7/tcp/1"), ("/ip4/192.0.2.7/tcp/4777",)):
+        status = replace(node(), addresses=addresses, started_at=NOW - 59 * 60)
+        lines = [said for said, _ in node_lines(status, "lan", "", NOW, cells=68)]
+        (since,) = [said for said in lines if "started 59 minutes ago" in said]
+        assert since == "started 59 minutes ago" or len(since) <= 68
+        assert any(said.startswith("listens at ") for said in lines)

@@ -25,9 +25,12 @@ NOT_KNOWN = "not known yet"
 
 
 def node_lines(
-    status: NodeStatus, mode: str, trouble: str, now: int, *, wide: bool = True
+    status: NodeStatus, mode: str, trouble: str, now: int, *, wide: bool = True, cells: int = 68
 ) -> list[tuple[str, str]]:
-    """This node as (words, look): its key words, whether it is reached, its mode and limits."""
+    """This node as (words, look): its key words, whether it is reached, its mode and limits.
+
+    `cells` is how many fit into a line where there is room for one thing a line.
+    """
     mode_words = MODE_WORDS.get(status.mode or mode, mode)
     wrong = [(said, "wrong") for said in [trouble or status.trouble] if said]
     if not status.running:
@@ -44,7 +47,9 @@ def node_lines(
     where = [address.split("/p2p/")[0] for address in status.addresses]
     more = f" and {len(where) - ADDRESSES_SHOWN_MAX} more" if where[ADDRESSES_SHOWN_MAX:] else ""
     listens = f"listens at {', '.join(where[:ADDRESSES_SHOWN_MAX])}{more}" if where else ""
-    lines.append((", ".join(part for part in (listens, since) if part), "plain"))
+    both = ", ".join(part for part in (listens, since) if part)
+    # On a line of its own rather than broken in the middle.
+    lines += [(said, "plain") for said in ([both] if len(both) <= cells else [listens, since])]
     lines += [(said, "plain") for said in (relay_words(status), finding_words(status)) if said]
     return lines
 

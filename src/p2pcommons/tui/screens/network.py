@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from p2pcommons.tui.context import Context
 
 SYNC_SECONDS = 30
+BESIDE_THIS_CELLS = 52
+"""What the plot and the margins take of the width, where they stand beside this node."""
 
 
 class Network(Page):
@@ -53,9 +55,8 @@ class Network(Page):
     HELP_TITLE = "Network"
     HELP_TEXT = (
         "Your node meets others and exchanges what each lacks. When two replicas hold the same, "
-        "both screens show the same four words: read them to each other across the table. A peer "
-        "is a node; it is called by two of its key words. Everything works without a network; "
-        "what you wrote goes out when somebody is met."
+        "both screens show the same four words: read them to each other. A peer is a node, "
+        "called by two of its key words. What you wrote alone goes out when somebody is met."
     )
     HELP_COMMANDS = (
         "p2pcommons node status",
@@ -195,8 +196,10 @@ class Network(Page):
         news, now = self.context.news, self.context.now()
         trouble = news.store_trouble or news.trouble
         status = news.status
+        wide, cells = self.is_wide, self.app.size.width - BESIDE_THIS_CELLS
         self._say(
-            "node", network_words.node_lines(status, news.mode, trouble, now, wide=self.is_wide)
+            "node",
+            network_words.node_lines(status, news.mode, trouble, now, wide=wide, cells=cells),
         )
         plot = self.query_one(TrafficPlot)
         plot.traffic = status.traffic

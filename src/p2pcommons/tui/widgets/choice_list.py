@@ -20,6 +20,7 @@ from textual.strip import Strip
 
 from p2pcommons.tui.look import FULL, Glyphs
 from p2pcommons.tui.widgets.cells import fit, fit_right
+from p2pcommons.tui.widgets.framed import ENDS, PAGES, UP_DOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,12 +76,14 @@ class ChoiceList(ScrollView, can_focus=True):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "Next", id="choice.next", show=False),
-        Binding("up,k", "move(-1)", "Previous", id="choice.previous", show=False),
-        Binding("pagedown", "move(8)", "Page down", id="choice.page-down", show=False),
-        Binding("pageup", "move(-8)", "Page up", id="choice.page-up", show=False),
-        Binding("home", "move(-100000)", "First", id="choice.first", show=False),
-        Binding("end", "move(100000)", "Last", id="choice.last", show=False),
+        Binding("down,j", "move(1)", "Next", id="choice.next", show=False, tooltip=UP_DOWN),
+        Binding("up,k", "move(-1)", "Previous", id="choice.previous", show=False, tooltip=UP_DOWN),
+        Binding(
+            "pagedown", "move(8)", "Page down", id="choice.page-down", show=False, tooltip=PAGES
+        ),
+        Binding("pageup", "move(-8)", "Page up", id="choice.page-up", show=False, tooltip=PAGES),
+        Binding("home", "move(-100000)", "First", id="choice.first", show=False, tooltip=ENDS),
+        Binding("end", "move(100000)", "Last", id="choice.last", show=False, tooltip=ENDS),
         Binding("enter,space", "choose", "Choose", id="choice.choose"),
     ]
 

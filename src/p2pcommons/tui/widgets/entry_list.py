@@ -19,6 +19,7 @@ from textual.strip import Strip
 
 from p2pcommons.tui.look import FULL, Glyphs
 from p2pcommons.tui.widgets.entry_row import RowStyles, one_line, two_lines
+from p2pcommons.tui.widgets.framed import ENDS, PAGES, UP_DOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -70,12 +71,12 @@ class EntryList(ScrollView, can_focus=True):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "Next", id="list.next", show=False),
-        Binding("up,k", "move(-1)", "Previous", id="list.previous", show=False),
-        Binding("pagedown", "page(1)", "Page down", id="list.page-down", show=False),
-        Binding("pageup", "page(-1)", "Page up", id="list.page-up", show=False),
-        Binding("home", "jump(0)", "First", id="list.first", show=False),
-        Binding("end", "jump(-1)", "Last", id="list.last", show=False),
+        Binding("down,j", "move(1)", "Next", id="list.next", show=False, tooltip=UP_DOWN),
+        Binding("up,k", "move(-1)", "Previous", id="list.previous", show=False, tooltip=UP_DOWN),
+        Binding("pagedown", "page(1)", "Page down", id="list.page-down", show=False, tooltip=PAGES),
+        Binding("pageup", "page(-1)", "Page up", id="list.page-up", show=False, tooltip=PAGES),
+        Binding("home", "jump(0)", "First", id="list.first", show=False, tooltip=ENDS),
+        Binding("end", "jump(-1)", "Last", id="list.last", show=False, tooltip=ENDS),
         Binding("enter", "open", "Read", id="list.open"),
         Binding("space", "mark", "Mark", id="list.mark"),
     ]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
+
+UP_DOWN: Final = "One up, one down"
+PAGES: Final = "A page up, a page down"
+ENDS: Final = "First, last"
+"""What keys of lists do, two to a line: the help has few lines on a small terminal."""
 
 
 @runtime_checkable
