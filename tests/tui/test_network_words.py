@@ -71,6 +71,11 @@ def equal(peer: PeerStatus, seconds_ago: int = 120) -> PairStatus:
             ("equal", "2 peers, all equal 1 minute ago"),
         ),
         (
+            node(RUI, INES, pairs=(equal(RUI),)),
+            "lan",
+            ("equal", "2 peers, 1 of them equal 2 minutes ago"),
+        ),
+        (
             node(RUI, pairs=(PairStatus(RUI.peer_id, equal=False, at=0, have=312, of=1_840),)),
             "lan",
             ("busy", "1 peer, 312 of 1,840 received"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from textual.widgets import TextArea
 
+from p2pcommons import nodeprocess
+from p2pcommons.errors import ErrorCode, UserError
 from p2pcommons.replica import open_replica
+from p2pcommons.tui.node_status import CommonsStatus, NodeStatus, PairStatus, PeerStatus
 from tests.tui.homes import NOW, press, running, screen_text, told, write
 
 if TYPE_CHECKING:
@@ -49,3 +53,37 @@ async def test_store_that_is_moved_away_is_said_and_what_is_typed_is_kept(garden
     with open_replica(garden, clock=lambda: NOW) as replica:
         assert [draft.title for draft in replica.drafts()] == ["Half a thought"]
         assert replica.store.views_differences() == []
+
+
+@pytest.mark.asyncio
+async def test_a_node_that_answers_no_more_is_not_said_to_be_equal(
+    garden: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rui = PeerStatus("12D3KooWrui", connected=True)
+    pairs = (PairStatus(rui.peer_id, equal=True, at=NOW),)
+    met = NodeStatus(
+        running=True, mode="lan", peers=(rui,), commons=(CommonsStatus("", "", 9, pairs),)
+    )
+    async with running(garden) as pilot:
+        app = pilot.app
+        app.tell(app.context.news.overview, met)
+        standing = app.context.news.standing
+        assert (standing.level, "equal" in standing.network) == ("equal", True)
+        answered = threading.Event()
+        asked: list[int] = []
+
+        def stopped(_paths: Paths) -> dict[str, object]:
+            asked.append(1)
+            answered.wait(30)
+            raise UserError("the node does not answer; see its log", ErrorCode.FAILED)
+
+        monkeypatch.setattr(nodeprocess, "status", stopped)
+        await _until(pilot, lambda: bool(asked))
+        for _ in range(3):
+            app._poll()
+            await pilot.pause()
+        answered.set()
+        await _until(pilot, lambda: "does not answer" in app.context.news.standing.network)
+        assert app.context.news.standing.level == "trouble"
+        monkeypatch.undo()
+        await _until(pilot, lambda: app.context.news.standing.level != "trouble")

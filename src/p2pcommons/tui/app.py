@@ -185,7 +185,9 @@ class CommonsApp(App[int]):
 
     def _poll(self) -> None:
         self._look_worker()
-        self._ask_node()
+        # A new question would end the one that waits, and nothing would ever be heard.
+        if not self.context.desk.node.waiting:
+            self._ask_node()
 
     def action_look(self) -> None:
         """Look for news now."""
@@ -215,8 +217,9 @@ class CommonsApp(App[int]):
             # Read in the lane: a node with hundreds of peers says a great deal every second.
             status = await self.context.desk.node.run(lambda _: read_status(self._keeper.status()))
         except P2PCommonsError as error:
-            self.log(f"node status: {error}")
-            return
+            self.context.news.silent, status = str(error), self.context.news.status
+        else:
+            self.context.news.silent = ""
         self.tell(self.context.news.overview, status)
 
     def tell(self, overview: Overview, status: NodeStatus) -> None:
@@ -226,11 +229,9 @@ class CommonsApp(App[int]):
         changed = committed or overview != news.overview or status != news.status
         news.overview, news.status = overview, status
         shown = standing(status, news.mode, overview, news.selected, self.context.now())
-        if news.store_trouble:
-            shown = replace(shown, level="trouble", network=news.store_trouble)
-        elif news.trouble and not status.running:
-            shown = replace(shown, level="trouble", network=news.trouble)
-        elif news.starting and not status.running:
+        if news.wrong:
+            shown = replace(shown, level="trouble", network=news.wrong)
+        elif news.is_starting:
             shown = replace(shown, level="busy", network="the node is starting")
         changed = changed or shown != news.standing
         news.standing = shown

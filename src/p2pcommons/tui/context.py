@@ -43,11 +43,24 @@ class News:
     status: NodeStatus = NOT_RUNNING
     mode: str = "off"
     trouble: str = ""
+    """Why the node did not start."""
+    silent: str = ""
+    """Why the node that runs tells nothing now; empty as soon as it answers."""
     store_trouble: str = ""
     """Why the replica cannot be read now; empty as soon as it can."""
     starting: bool = False
     selected: bytes | None = None
     standing: Standing = UNKNOWN
+
+    @property
+    def wrong(self) -> str:
+        """What a person has to know before anything else; empty while all is well."""
+        return self.store_trouble or self.silent or ("" if self.status.running else self.trouble)
+
+    @property
+    def is_starting(self) -> bool:
+        """True until a node that was started here has answered."""
+        return self.starting and not self.status.running
 
 
 @dataclass(slots=True)

@@ -61,8 +61,11 @@ def network_sentence(status: NodeStatus, mode: str, now: int) -> tuple[str, str]
         return "busy", f"{peers}, {have:,} of {of:,} received"
     if pairs and all(pair.equal for _, pair in pairs):
         latest = max(pair.at for _, pair in pairs)
+        equal = len({pair.peer_id for _, pair in pairs})
         everyone = "all equal" if len(connected) > 1 else "equal"
-        return "equal", f"{peers}, {everyone} {wording.ago(latest, now)}"
+        # A relay, for instance, shares nothing and is equal to nobody.
+        who = everyone if equal == len(connected) else f"{equal:,} of them equal"
+        return "equal", f"{peers}, {who} {wording.ago(latest, now)}"
     behind = [pair for _, pair in pairs if not pair.equal]
     if behind and all(pair.was_equal for pair in behind):
         return "busy", f"{peers}, {pair_words(min(behind, key=lambda pair: pair.at), now)}"

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 LEAD_CELLS, PATH_CELLS, TRIP_CELLS, BYTES_CELLS, BAR_CELLS = 4, 19, 8, 7, 10
 BYTES_SHOWN_FROM_CELLS = 70
 LINES_EACH = 2
+NOBODY_KNOWN = "nobody known yet"
+NOBODY_MET = "nobody is met while no node runs"
 
 
 class PeerList(ChoiceList):
@@ -60,12 +62,13 @@ class PeerList(ChoiceList):
     def __init__(self, glyphs: Glyphs = FULL, *, widget_id: str | None = None) -> None:
         super().__init__(glyphs=glyphs, widget_id=widget_id)
         self._rows: tuple[PeerRow, ...] = ()
+        self._nobody = NOBODY_KNOWN
 
-    def set_rows(self, rows: Sequence[PeerRow]) -> None:
-        """Show these peers; the cursor stays on the one it is on."""
-        if tuple(rows) == self._rows:
+    def set_rows(self, rows: Sequence[PeerRow], nobody: str = NOBODY_KNOWN) -> None:
+        """Show these peers, or `nobody`; the cursor stays on the one it is on."""
+        if (tuple(rows), nobody) == (self._rows, self._nobody):
             return
-        self._rows = tuple(rows)
+        self._rows, self._nobody = tuple(rows), nobody
         self.set_choices([Choice(row.key, row.name) for row in rows])
         self.refresh()
 
@@ -98,7 +101,7 @@ class PeerList(ChoiceList):
         line = y - 1 + self.scroll_offset.y
         place, second = divmod(line, LINES_EACH)
         if place >= len(self._rows):
-            said = "    nobody known yet" if not self._rows and line == 0 else ""
+            said = f"    {self._nobody}" if not self._rows and line == 0 else ""
             segments = [Segment(said, base + self._look("quiet"))]
             return Strip(segments).adjust_cell_length(width, base)
         at_cursor = self.has_focus and place == self.cursor
