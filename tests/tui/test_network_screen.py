@@ -264,3 +264,21 @@ def test_when_the_node_started_is_never_broken_over_two_lines() -> None:
         (since,) = [said for said in lines if "started 59 minutes ago" in said]
         assert since == "started 59 minutes ago" or len(since) <= 68
         assert any(said.startswith("listens at ") for said in lines)
+
+
+@pytest.mark.asyncio
+async def test_without_a_node_nobody_is_met_which_is_not_that_nobody_is_known(
+    garden: Paths,
+) -> None:
+    async with running(garden) as pilot:
+        await at_network(pilot, NodeStatus(running=False))
+        assert "nobody is met while no node runs" in screen_text(pilot)
+        assert "Press S: it starts the node." in screen_text(pilot)
+        news = pilot.app.context.news
+        news.starting = True
+        pilot.app.tell(news.overview, news.status)
+        await settled(pilot)
+        shown = screen_text(pilot)
+        assert "starting" in shown
+        assert "not running" not in shown
+        assert "Press S" not in shown

@@ -31,7 +31,7 @@ from p2pcommons.tui.screens.peer_card import show_peer
 from p2pcommons.tui.screens.pledges import show_pledges
 from p2pcommons.tui.screens.styled import styled
 from p2pcommons.tui.widgets.choice_list import Choice, ChoiceList
-from p2pcommons.tui.widgets.peer_list import PeerList
+from p2pcommons.tui.widgets.peer_list import NOBODY_KNOWN, NOBODY_MET, PeerList
 from p2pcommons.tui.widgets.traffic_plot import TrafficPlot
 
 if TYPE_CHECKING:
@@ -194,12 +194,13 @@ class Network(Page):
 
     def _show(self) -> None:
         news, now = self.context.news, self.context.now()
-        trouble = news.store_trouble or news.trouble
         status = news.status
         wide, cells = self.is_wide, self.app.size.width - BESIDE_THIS_CELLS
         self._say(
             "node",
-            network_words.node_lines(status, news.mode, trouble, now, wide=wide, cells=cells),
+            network_words.node_lines(status, news.mode, news.wrong, now, wide=wide, cells=cells)
+            if not news.is_starting
+            else [("starting", "plain")],
         )
         plot = self.query_one(TrafficPlot)
         plot.traffic = status.traffic
@@ -210,9 +211,10 @@ class Network(Page):
             network_words.commons_lines(news.overview, status, now, wide=self.is_wide),
             "none yet",
         )
-        self.query_one(PeerList).set_rows(peer_rows(status, now, news.overview.peer_names))
+        rows = peer_rows(status, now, news.overview.peer_names)
+        self.query_one(PeerList).set_rows(rows, NOBODY_KNOWN if status.running else NOBODY_MET)
         advice = network_words.advice_lines(status, news.mode, now, news.overview)
-        self._say("advice", [(line, "") for line in advice])
+        self._say("advice", [] if news.is_starting else [(line, "") for line in advice])
         self._show_nearby()
         possible = tuple(
             map(bool, (status.paused, self._choices, status.peers, news.overview.commons))
