@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import trio
+import trio.testing
 
 from p2pcommons.net.relay import Relay, RelayLimits
 
-from .hosts import connect, host, says_back, until
+from .hosts import ECHO, connect, host, says_back, until
+
+if TYPE_CHECKING:
+    from p2pcommons.net.frames import FrameStream
 
 pytestmark = [pytest.mark.trio, pytest.mark.network]
 
@@ -59,3 +65,37 @@ async def test_a_place_at_a_relay_is_not_believed_beyond_the_connection_it_was_g
         given_on.muxed_conn.abort("no answer to a probe")
         await until(lambda: not alice.circuits.holds(relay.peer_id))
         assert alice.connected_peers() == (relay.peer_id,)
+
+
+async def test_who_reads_from_a_stream_that_another_task_resets_gets_its_end() -> None:
+    async with host("alice") as alice, host("bob") as bob:
+        await connect(bob, alice)
+        stream = await bob.open_stream(alice.peer_id, ECHO)
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_reads_nothing, stream)
+                await trio.testing.wait_all_tasks_blocked(0.05)
+                await stream.reset()
+
+
+async def test_who_reads_as_a_connection_ends_in_the_middle_of_a_frame_gets_the_end() -> None:
+    async with host("alice") as alice, host("bob") as bob:
+        await connect(bob, alice)
+        stream = await bob.open_stream(alice.peer_id, ECHO)
+        (connection,) = bob.swarm.get_connections()
+        muxed = connection.muxed_conn
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_reads_nothing, stream)
+                await trio.testing.wait_all_tasks_blocked(0.05)
+                async with muxed.streams_lock:
+                    nursery.start_soon(alice.swarm.get_connections()[0].new_stream)
+                    await until(lambda: muxed.streams_lock.statistics().tasks_waiting == 1)
+                    nursery.start_soon(connection.close)
+                    await until(lambda: muxed.streams_lock.statistics().tasks_waiting == 2)
+                    muxed.abort("it takes nothing")
+        assert not bob.gate.by_peer
+
+
+async def _reads_nothing(stream: FrameStream) -> None:
+    assert await stream.read(10) == b""

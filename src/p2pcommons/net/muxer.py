@@ -167,13 +167,22 @@ class GuardedYamux(Yamux):
                 with trio.move_on_after(1) as scope:
                     scope.shield = True
                     await self._cleanup_on_error()
-                self._let_waiting_go()
+            self._let_waiting_go()
 
     def _let_waiting_go(self) -> None:
-        """Also where somebody, who writes to one that takes nothing, kept the end from coming."""
+        """Also where the end came while a frame was taken in, or somebody kept it from coming."""
         self.event_closed.set()
+        for stream in self.streams.values():
+            stream.closed = stream.send_closed = stream.recv_closed = stream.reset_received = True
         for event in tuple(self.stream_events.values()):
             event.set()
+
+    def _finalize_stream_locked(self, stream: YamuxStream, *, fully_closed: bool) -> None:
+        """Whoever reads from a stream that another task resets gets its end; not so the library."""
+        reading = self.stream_events.get(stream.stream_id)
+        super()._finalize_stream_locked(stream, fully_closed=fully_closed)
+        if fully_closed and reading is not None:
+            reading.set()
 
     def spawn(self, task: Callable[[], Awaitable[None]]) -> None:
         """Run something as long as the connection; nothing when that is ending already."""
@@ -340,6 +349,9 @@ class GuardedYamux(Yamux):
                 stream.closed = stream.recv_closed = stream.reset_received = True
                 self.stream_buffers[stream.stream_id].clear()
                 self.stream_events[stream.stream_id].set()
+        # A reader that is woken by the end of its stream leaves an event for the next one.
+        for stream_id in [each for each in self.stream_events if each not in self.streams]:
+            del self.stream_events[stream_id]
         return super()._sweep_stale_streams(now)
 
 
