@@ -197,6 +197,37 @@ class Unconcerned:
 
 
 @pytest.mark.trio
+async def test_a_session_older_than_the_commons_makes_nobody_a_stranger(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """It ended after the commons was joined, and the connection before the next session."""
+    with Store.open(tmp_path / "replica.db") as store:
+        book, state = Book(store), NodeState()
+        book.know("friend", 0, "connected")
+        host = Visited(state)
+        context = SimpleNamespace(
+            mode=Mode.FRIENDS,
+            state=state,
+            storage=book,
+            attempt=book.read,
+            now=lambda: NOW + int(trio.current_time()),
+            chance=Random(1),
+        )
+        meeting = Meeting(cast(Any, context), cast(Any, host), cast(Any, Unconcerned()))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(meeting.run)
+            await trio.sleep(host.stays_seconds)
+            meeting.hurry()
+            await host.hang_up("friend")
+            await trio.sleep(host.stays_seconds)
+            assert len(host.dialled) == 2
+            await host.hang_up("friend")
+            await trio.sleep(STRANGER_SECONDS / 2)
+            nursery.cancel_scope.cancel()
+    assert len(host.dialled) == 2
+
+
+@pytest.mark.trio
 @pytest.mark.parametrize("source", ["manual", "connected"])
 async def test_a_relay_that_a_person_added_is_dialled_again_although_it_shares_nothing(
     tmp_path: Path, autojump_clock: trio.testing.MockClock, source: str

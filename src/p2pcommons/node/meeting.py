@@ -65,6 +65,8 @@ class Meeting:
         self._dialling: set[str] = set()
         self._changes = 0
         """How often everything was to be tried anew: what was under way then tells nothing."""
+        self._unjudged: set[str] = set()
+        """Connected when it was so last: a session that finds nothing shared may be older."""
         self._retry_at: dict[str, float] = {}
         self._where: dict[str, tuple[str, ...]] = {}
         """The addresses a peer was dialled at last: a new one is tried at once."""
@@ -104,6 +106,7 @@ class Meeting:
     def hurry(self) -> None:
         """Try everybody now: a person asked, or there is a new address or commons."""
         self._changes += 1
+        self._unjudged.update(self._host.connected_peers())
         self._retry_at.clear()
         for peer in self._context.state.peers.values():
             peer.failures = 0
@@ -239,11 +242,14 @@ class Meeting:
 
         One that ended as soon as it began was refused: those pauses grow like those of failures.
         So they do for somebody whom a person named and who shares nothing: a host that is full
-        lets strangers go again and again.
+        lets strangers go again and again. Of whoever was here before a commons was joined it is
+        not known.
         """
         peer = self._context.state.peer(peer_id)
         lived = self._context.now() - (peer.connected_since or 0)
-        is_stranger = peer.shared is not None and not peer.shared and peer_id not in self.bootstrap
+        shares_nothing = peer.shared is not None and not peer.shared
+        is_stranger = shares_nothing and peer_id not in {*self.bootstrap, *self._unjudged}
+        self._unjudged.discard(peer_id)
         if is_stranger and peer_id not in self._named:
             pause = float(STRANGER_SECONDS)
         elif lived < (STRANGER_SECONDS if is_stranger else REFUSED_SECONDS):
