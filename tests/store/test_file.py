@@ -248,6 +248,49 @@ def test_processes_that_make_a_store_at_once_make_one(tmp_path):
         assert store.digest(GARDEN.id).count == 3
 
 
+def test_a_store_that_another_makes_between_two_looks_is_not_said_to_be_removed(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "replica.db"
+    made: list[Store] = []
+    exists = Path.exists
+
+    def looked(self: Path) -> bool:
+        found = exists(self)
+        if self == path and not made:
+            monkeypatch.undo()
+            made.append(Store.open(path))
+        return found
+
+    monkeypatch.setattr(Path, "exists", looked)
+    with Store.open(path) as store:
+        assert made
+        assert store.digest(GARDEN.id).count == 0
+    made[0].close()
+
+
+def test_a_store_that_another_makes_between_two_looks_is_not_taken_for_a_strangers(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "replica.db"
+    made: list[Store] = []
+    schema = Database._schema
+    looks: list[int | None] = []
+
+    def looked(self: Database, connection: sqlite3.Connection) -> int | None:
+        looks.append(schema(self, connection))
+        if len(looks) == 2:
+            monkeypatch.undo()
+            made.append(Store.open(path))
+        return looks[-1]
+
+    monkeypatch.setattr(Database, "_schema", looked)
+    with Store.open(path) as store:
+        assert made
+        assert store.digest(GARDEN.id).count == 0
+    made[0].close()
+
+
 @pytest.mark.parametrize("round_number", range(3))
 def test_what_was_reported_survives_a_kill(tmp_path, round_number):
     path = tmp_path / "replica.db"

@@ -339,9 +339,12 @@ class Database:
         version = self._schema(connection)
         if version is None:
             tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if tables:
-                raise StoreError(f"{self.path} is not a store of p2pcommons", str(self.path))
-            return 0
+            if not tables:
+                return 0
+            # Another process may have made them since the first look, and said whose they are.
+            version = self._schema(connection)
+        if version is None:
+            raise StoreError(f"{self.path} is not a store of p2pcommons", str(self.path))
         if version > newest:
             raise StoreError(
                 f"{self.path} was written by a newer p2pcommons (schema {version}; this one knows "

@@ -92,7 +92,8 @@ def check_not_taken_away(path: Path) -> None:
             str(path),
             is_damage=True,
         )
-    if not path.exists() and (log.exists() or index.exists()):
+    # In this order: who makes the store just now makes it before its log.
+    if (log.exists() or index.exists()) and not path.exists():
         raise StoreError(
             f"{path} was removed or moved while p2pcommons had it open. Put it back; to begin "
             f"anew, close p2pcommons, stop the node (p2pcommons node stop), and remove {log} and "
