@@ -64,6 +64,11 @@ def test_a_wrong_invite_is_a_mistake(ana: Any) -> None:
     assert ana.error("join")[0] == 2
 
 
+def test_an_invite_pasted_twice_is_not_taken_for_the_name_of_a_file(ana: Any) -> None:
+    said = ana("join", ana.json("invite")["invite"] * 2).err
+    assert "too long for an invite" in said
+
+
 def test_join_that_waits_in_vain_ends_with_6_and_the_object(ana: Any, tmp_path: Path) -> None:
     invite = ana.json("invite")
     rui = newcomer(ana, tmp_path)

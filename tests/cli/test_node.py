@@ -155,6 +155,31 @@ def test_peers_show_who_is_connected(pair: Any) -> None:
     assert ana.json("node", "status")["peer_id"] in rui("peers").out
 
 
+def test_nobody_is_said_to_be_equal_now_who_has_left(pair: Any) -> None:
+    ana, rui = pair
+    invite = ana.json("invite")["invite"]
+    wait_for(lambda: "equal with 1 of 1" in rui("node", "status").out)
+    ana.json("node", "stop")
+    try:
+        wait_for(lambda: not any(each["connected"] for each in rui.json("peers")["items"]))
+        assert "equal with" not in rui("node", "status").out
+        again = rui("join", "--wait", "30", invite)
+        assert again.code == 0
+        assert "compared last; nobody is connected now" in again.err
+    finally:
+        ana.json("node", "start", *LOCAL)
+
+
+def test_what_comes_after_a_start_can_be_done(ana: Any, tmp_path: Path) -> None:
+    rui = type(ana)(tmp_path / "rui")
+    rui.json("init", "--name", "Rui")
+    for home, step in ((rui, "p2pcommons join INVITE"), (ana, "p2pcommons invite")):
+        try:
+            assert step in home("node", "start", *LOCAL).err
+        finally:
+            home("node", "stop")
+
+
 def test_stop_returns_when_the_process_is_gone(ana: Any) -> None:
     started = ana.json("node", "start", *LOCAL)
     assert Path(f"/proc/{started['pid']}").exists()

@@ -12,7 +12,7 @@ from p2pcommons.cli.choosing import entry_named
 from p2pcommons.cli.columns import table
 from p2pcommons.cli.output import Reply
 from p2pcommons.cli.parsing import command
-from p2pcommons.cli.times import day
+from p2pcommons.cli.times import count, day
 from p2pcommons.errors import EXIT_CODES, ErrorCode, UserError
 from p2pcommons.model.ids import short, to_did
 from p2pcommons.replica.sizes import size_said
@@ -153,7 +153,7 @@ def _wait_for(invocation: Invocation, paths: Paths, wanted: Attachment, seconds:
             have, since = now_have, time.monotonic()
         holders = cast("int", answer.get("holders") or 0)
         invocation.out.progress(
-            f"{size_said(have)} of {size_said(wanted.size)} from {holders} peers"
+            f"{size_said(have)} of {size_said(wanted.size)} from {count(holders, 'peer')}"
         )
         if time.monotonic() - since >= seconds:
             invocation.out.end_progress()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import sys
@@ -108,9 +109,9 @@ def join(invocation: Invocation, words: tuple[str, ...], wait: float | None) -> 
         return Reply(fields, [joined.commons.id.hex()[:10]], (said, _next_step(paths)))
     invocation.out.say(said)
     equal = _wait_until_equal(invocation, paths, joined.commons.id, wait)
-    fields["equal"] = equal
-    if equal:
-        return Reply(fields, [joined.commons.id.hex()[:10]], ("both hold the same now",))
+    fields["equal"] = equal is not None
+    if equal is not None:
+        return Reply(fields, [joined.commons.id.hex()[:10]], (equal,))
     invocation.out.say(f"not equal with any peer after {wait:g} s: p2pcommons node status")
     fields["tried"] = tried = _what_was_tried(paths, joined.inviter)
     for line in tried:
@@ -130,6 +131,8 @@ def _invite_text(words: tuple[str, ...]) -> str:
                 with path.open(encoding="utf-8", errors="replace") as file:
                     return file.read(_INVITE_CHARS_MAX)
         except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return words[0]  # an invite with more behind it: what is wrong with it is said
             raise UserError(f"{path} cannot be read: {error.strerror}") from error
     return " ".join(words)
 
@@ -177,8 +180,13 @@ def _next_step(paths: Paths) -> str:
     return "next: p2pcommons node start   fetches it from its peers"
 
 
-def _wait_until_equal(invocation: Invocation, paths: Paths, commons: bytes, seconds: float) -> bool:
-    """Watch the node until a reconciliation of this commons ended equal with some peer."""
+def _wait_until_equal(
+    invocation: Invocation, paths: Paths, commons: bytes, seconds: float
+) -> str | None:
+    """Watch the node until a reconciliation of this commons ended equal with some peer.
+
+    Returns what to say of that, or None when there was none in time.
+    """
     from p2pcommons import nodeprocess
 
     deadline = time.monotonic() + seconds
@@ -190,10 +198,11 @@ def _wait_until_equal(invocation: Invocation, paths: Paths, commons: bytes, seco
             invocation.out.say("no node is running; waiting for one: p2pcommons node start")
         rows = cast("list[dict[str, object]]", status.get("commons", []))
         for row in rows:
-            if row.get("id") == commons.hex() and _is_equal(invocation, row):
-                return True
+            said = _equal_said(invocation, row) if row.get("id") == commons.hex() else None
+            if said is not None:
+                return said
         if time.monotonic() >= deadline:
-            return False
+            return None
         time.sleep(_POLL_SECONDS)
 
 
@@ -219,14 +228,17 @@ def _what_was_tried(paths: Paths, inviter: str) -> list[str]:
     return tried
 
 
-def _is_equal(invocation: Invocation, row: dict[str, object]) -> bool:
+def _equal_said(invocation: Invocation, row: dict[str, object]) -> str | None:
+    gone: str | None = None
     for peer in cast("list[dict[str, object]]", row.get("peers", [])):
         progress = cast("dict[str, int] | None", peer.get("progress"))
         if progress:
             invocation.out.progress(f"received {progress['have']:,} of {progress['of']:,}")
         if peer.get("equal") and row.get("count"):
-            return True
-    return False
+            if peer.get("connected"):
+                return "both hold the same now"
+            gone = "both held the same when they were compared last; nobody is connected now"
+    return gone
 
 
 def _show_qr(invocation: Invocation, text: str) -> None:

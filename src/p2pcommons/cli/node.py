@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from p2pcommons.cli.invocation import Invocation
 
 Json = dict[str, object]
+_NO_COMMONS = "next: p2pcommons commons create TITLE, or p2pcommons join INVITE"
 
 
 def _say_nothing_more() -> None:
@@ -153,7 +154,7 @@ def start(invocation: Invocation, listen: tuple[str, ...], mode: str | None, rel
     paths = invocation.paths()
     ran_already = bool(nodeprocess.status(paths)["running"])
     status = nodeprocess.start(paths, listen=listen, mode=mode, relay=relay)
-    steps = ("next: p2pcommons invite",)
+    steps = ("next: p2pcommons invite" if _rows(status, "commons") else _NO_COMMONS,)
     if ran_already and (listen or mode or relay):
         steps = ("it runs already, as it was started: p2pcommons node stop, then start it so",)
     return Reply(status, status_lines(status), steps)
@@ -257,8 +258,11 @@ def _commons_line(row: Json) -> tuple[str, str, str, str]:
     fingerprint = bytes.fromhex(str(row.get("fingerprint") or "00"))
     words = " ".join(four_words(fingerprint)) if row.get("count") else ""
     peers = _rows(row, "peers")
-    equal = sum(bool(peer.get("equal")) for peer in peers)
-    with_peers = f"equal with {equal} of {len(peers)}" if peers else "no peer yet"
+    here = [peer for peer in peers if peer.get("connected")]
+    equal = sum(bool(peer.get("equal")) for peer in here)
+    # Of who left it is not claimed that it still holds the same.
+    alone = "no peer now" if peers else "no peer yet"
+    with_peers = f"equal with {equal} of {len(here)}" if here else alone
     title = _words(row.get("title")) or "(not received yet)"
     return title, count(cast("int", row.get("count") or 0), "contribution"), with_peers, words
 
