@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+import trio.testing
 from tests.node.nodes import Node, all_have, equal, running, until
 
 from p2pcommons.errors import NetworkError
@@ -153,11 +154,15 @@ class SlowLines:
     def __init__(self) -> None:
         self.gate = SimpleNamespace(is_paused=False)
         self.changes, self.relaying = 0, None
+        self.changed = trio.Event()
+        self.here = ("rita",)
+        self.looks = 0
         self.reserved = 0
         self.dialled: list[str] = []
 
     def connected_peers(self) -> tuple[str, ...]:
-        return ("rita",)
+        self.looks += 1
+        return self.here
 
     def path_to(self, peer_id: str) -> tuple[str, str | None]:
         return ("direct", None) if peer_id == "rita" else ("relayed", "rita")
@@ -187,6 +192,28 @@ class SlowLines:
         await trio.sleep_forever()
 
     dial_direct = dial
+
+
+async def test_who_is_alone_looks_seldom_and_asks_a_relay_once_it_connects(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    lines: Any = SlowLines()
+    lines.here = ()
+    state = NodeState()
+    context: Any = SimpleNamespace(state=state, now=lambda: int(trio.current_time()))
+    under_test = relaying_module.Relaying(context, lines, lines, lines.ignore)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(under_test.run)
+        await trio.sleep(10 * relaying_module.IDLE_SECONDS)
+        assert lines.looks < 30
+        came_at = trio.current_time()
+        lines.here, lines.changes = ("rita",), 1
+        state.peer("rita").connected_since = context.now()
+        lines.changed.set()
+        while not lines.reserved:
+            await trio.sleep(0.5)
+        nursery.cancel_scope.cancel()
+    assert trio.current_time() - came_at < relaying_module.IDLE_SECONDS / 2
 
 
 async def test_a_place_is_renewed_while_those_that_do_not_answer_are_dialled() -> None:

@@ -133,6 +133,8 @@ class Circuits:
         """Relays whose circuits are taken: those where this node has a reservation."""
         self.changes = 0
         """Grows whenever somebody connects or disconnects."""
+        self.changed = trio.Event()
+        """Set, and replaced, at the same time."""
         host.swarm.register_notifee(SwarmNotices(self._note_change, self._note_change))
         self.relaying: Relay | None = None
         """What this host does for others, once it relays."""
@@ -143,6 +145,8 @@ class Circuits:
 
     def _note_change(self, _muxed: Any) -> None:
         self.changes += 1
+        changed, self.changed = self.changed, trio.Event()
+        changed.set()
 
     def relay_for_others(self, limits: RelayLimits, is_known: Callable[[str], bool]) -> None:
         """Relay from now on; who `is_known` gets a place before strangers."""

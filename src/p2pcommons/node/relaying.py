@@ -36,6 +36,8 @@ ADDRESSES_PER_RELAY_MAX = 2
 """One of each version of IP."""
 LOOK_SECONDS = 1.0
 """How often it is looked whether a relay is gone or one is to be asked; costs microseconds."""
+IDLE_SECONDS = 30.0
+"""The same while nobody is connected and no relay was lost, unless somebody connects."""
 KEPT_PART = 0.6
 """The part of a reservation's time after which it is renewed."""
 STRANGER_SECONDS = 5
@@ -82,6 +84,11 @@ class RelaysPort(Protocol):
     @property
     def changes(self) -> int:
         """A number that grows whenever somebody connects or disconnects."""
+        ...
+
+    @property
+    def changed(self) -> trio.Event:
+        """An event that is set at the next such change; another one takes its place then."""
         ...
 
     @property
@@ -169,10 +176,15 @@ class Relaying:
         """Keep relays, until cancelled."""
         async with trio.open_nursery() as nursery:
             while True:
+                changed = self._relays.changed
                 await self._look()
                 self._dial_lost(nursery)
                 self._dial_neighbours(nursery)
-                await trio.sleep(LOOK_SECONDS)
+                if self._host.connected_peers() or self._held or self._lost:
+                    await trio.sleep(LOOK_SECONDS)
+                else:
+                    with trio.move_on_after(IDLE_SECONDS):
+                        await changed.wait()
 
     def measure(self) -> None:
         """Bring the figures of the status up to date."""
