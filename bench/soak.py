@@ -30,8 +30,7 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import asdict, dataclass
-from importlib import import_module
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, cast
@@ -45,6 +44,7 @@ from p2pcommons.net.host import open_host
 from p2pcommons.paths import find_paths
 from p2pcommons.replica import open_replica
 from raw_peer import peer_of
+from soak_figures import Sample, draw, line_through, median_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,36 +73,7 @@ JUDGED_MINUTES = 30.0
 """Before that caches still fill, and the slope says nothing."""
 PLOT = Path(__file__).parents[1] / "docs" / "images" / "soak.png"
 MIB = 1024 * 1024
-PANELS = (
-    ("resident memory", "MiB", "rss_mib"),
-    ("open handles", "handles", "handles"),
-    ("threads", "threads", "threads"),
-    ("contributions held", "contributions", "contributions"),
-)
 run: Any = cast("Any", trio).run
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One look at one node."""
-
-    second: float
-    node: int
-    rss_mib: float
-    handles: int
-    threads: int
-    cpu_s: float
-    log_bytes: int
-    contributions: int
-    peers: int
-
-
-@dataclass(frozen=True)
-class Slope:
-    """A line through figures over time, per hour, with the standard error of the fit."""
-
-    per_hour: float
-    error: float
 
 
 def main() -> int:
@@ -376,28 +347,10 @@ def rss_alone(home: Home) -> float:
     return 0.0 if found is None else found.rss_mib
 
 
-def median_of(samples: Sequence[Sample], name: str) -> float:
-    """Median of one figure; 0 where there are no samples."""
-    return median([getattr(sample, name) for sample in samples] or [0.0])
-
-
 def address_of(home: Home) -> str:
     """Where a running node listens, with its peer id."""
     status = status_of(home) or {}
     return cast("list[str]", status["addresses"])[0]
-
-
-def line_through(points: Sequence[tuple[float, float]]) -> Slope:
-    """Least squares through (seconds, value)."""
-    count = len(points)
-    if count < 3:
-        return Slope(0.0, 0.0)
-    mean_x = sum(x for x, _ in points) / count
-    mean_y = sum(y for _, y in points) / count
-    spread = sum((x - mean_x) ** 2 for x, _ in points)
-    slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
-    left = sum((y - mean_y - slope * (x - mean_x)) ** 2 for x, y in points)
-    return Slope(slope * 3_600, (left / (count - 2) / spread) ** 0.5 * 3_600)
 
 
 def strangers_at(addresses: Sequence[str], count: int, pause: float) -> subprocess.Popen[bytes]:
@@ -428,46 +381,6 @@ async def come_and_go(count: int, pause: float, addresses: Sequence[str]) -> Non
         for _ in range(1 if pause else STRANGERS_AT_ONCE):
             nursery.start_soon(one_after_another)
     print(f"{sum(met)} of {count} strangers came and went")
-
-
-def draw(samples: Sequence[Sample], nodes: int, path: Path) -> None:
-    """Draw memory, handles, threads and contributions of every node over time."""
-    try:
-        # Imported by name: it is no dependency of the program, and partly without types.
-        import_module("matplotlib").use("agg")
-        drawing: Any = import_module("matplotlib.pyplot")
-    except ImportError:
-        say("no picture: matplotlib is not installed (pip install --group bench)")
-        return
-    # A background of its own, so that it reads the same on white and on dark pages.
-    figure, axes = drawing.subplots(2, 2, figsize=(11, 6.2), facecolor="#ffffff")
-    for panel, (title, unit, name) in zip(axes.flat, PANELS, strict=True):
-        for number in range(nodes):
-            mine = [sample for sample in samples if sample.node == number]
-            panel.plot(
-                [sample.second / 60 for sample in mine],
-                [getattr(sample, name) for sample in mine],
-                # The node that is stopped and started again stands out.
-                color="#c96b2c" if number == nodes - 1 else "#1f6f6b",
-                linewidth=1.2,
-                alpha=0.8,
-            )
-        panel.set_title(title, fontsize=11, color="#222222")
-        panel.set_ylabel(unit, color="#222222")
-        panel.set_xlabel("minutes", color="#222222")
-        panel.set_ylim(bottom=0)
-        panel.grid(visible=True, color="#dddddd")
-        panel.tick_params(colors="#222222")
-    figure.suptitle(
-        f"{nodes} nodes under load; orange: stopped and started again",
-        fontsize=13,
-        color="#222222",
-    )
-    figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    drawing.close(figure)
-    say(f"drawn: {path}")
 
 
 if __name__ == "__main__":
