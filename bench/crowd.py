@@ -141,7 +141,7 @@ def start_all(nodes: Sequence[Home], addresses: Sequence[str]) -> None:
 def start(home: Home, listen: str, mode: str = "friends") -> None:
     """Start a node and wait until it answers, without a process for each question.
 
-    Raises RuntimeError when it ends, or does not answer for a minute.
+    Raises RuntimeError when it ends, or does not answer in `START_SECONDS`.
     """
     log = home.path / "bench-node.out"
     wanted = home.command("node", "run", "--mode", mode, "--listen", listen)

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, cast
 import trio
 
 from crowd import STARTS_AT_ONCE, start, status_of
-from harness import Home, free_address, homes, say, wait_equal, wait_until
+from harness import Home, free_address, homes, items, say, wait_equal, wait_until
 from p2pcommons.net.host import open_host
 from p2pcommons.node.directory import LINGER_SECONDS, Directory
 from p2pcommons.node.state import NodeState
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 
 HOLDERS = 3
 NOWHERE = "/ip4/127.0.0.1/tcp/1"
-FOUND_SECONDS = 120.0
+FOUND_SECONDS = 600.0
+"""For each step, on a machine that may be busy with something else."""
 
 
 @dataclass
@@ -130,15 +131,22 @@ def begin_one(node: Node, bootstrap: list[str]) -> None:
 
 def hold(nodes: Sequence[Node]) -> str:
     """Let three nodes hold a commons, and wait until they have said so."""
-    founder, *others = nodes[1 : 1 + HOLDERS]
+    holders = nodes[1 : 1 + HOLDERS]
+    founder, *others = holders
     commons = str(founder.home.run("commons", "create", "Found")["id"])
     for number in range(20):
         founder.home.run("add", f"https://example.org/{number}", "--commons", commons)
     for other in others:
         other.home.run("join", str(founder.home.run("invite", commons)["invite"]))
-    wait_equal([node.home for node in (founder, *others)], commons, FOUND_SECONDS)
-    time.sleep(10)
-    say(f"{HOLDERS} nodes hold the commons and have said so")
+    seconds, _, _ = wait_equal([node.home for node in holders], commons, FOUND_SECONDS)
+    say(f"{HOLDERS} nodes hold the commons, equal {seconds:.1f} s after the last has joined")
+    wanted = {node.peer_id for node in holders}
+    seconds = wait_until(
+        "a search names all of them",
+        lambda: wanted <= searches(nodes[-1], commons, 1)[0].named,
+        FOUND_SECONDS,
+    )
+    say(f"a search names all of them {seconds:.1f} s later")
     return commons
 
 
@@ -151,6 +159,9 @@ def join_and_find(home: Home, nodes: Sequence[Node], known: Node, commons: str) 
     joining = wait_until("the first answer", lambda: _finding(home)["dht_peers"] > 0, FOUND_SECONDS)
     # Whom it asked for its own place it is still connected with; that would be a short cut.
     time.sleep(LINGER_SECONDS + 5)
+    holders = {node.peer_id for node in nodes[1 : 1 + HOLDERS]}
+    with suppress(TimeoutError):
+        wait_until("it let the holders go", lambda: not holders & _connected(home), 60)
     home.run("join", nowhere)
     try:
         seconds, _, _ = wait_equal([home, nodes[3].home], commons, FOUND_SECONDS)
@@ -158,7 +169,7 @@ def join_and_find(home: Home, nodes: Sequence[Node], known: Node, commons: str) 
         say(str(error))
         return False
     with suppress(TimeoutError):
-        wait_until("the search ended", lambda: _finding(home)["looked_up"] > 0, 15)
+        wait_until("the search ended", lambda: _finding(home)["looked_up"] > 0, 60)
     found = _finding(home)
     if not found["looked_up"]:
         say("it was connected with a holder by chance, and searched for none")
@@ -205,6 +216,11 @@ def _finding(home: Home) -> dict[str, int]:
     # A busy node may not answer in time; then it is asked again.
     none = dict.fromkeys(("dht_peers", "looked_up", "asked", "named"), 0)
     return cast("dict[str, int]", status.get("finding", none))
+
+
+def _connected(home: Home) -> set[str]:
+    peers = items(status_of(home) or {}, "peers")
+    return {str(peer["peer_id"]) for peer in peers if peer["connected"]}
 
 
 if __name__ == "__main__":

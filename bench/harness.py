@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 PROGRAM = Path(sys.executable).with_name("p2pcommons")
 COMMAND_SECONDS = 120.0
-START_SECONDS = 60.0
+START_SECONDS = 300.0
+"""A start costs some three seconds of a processor, which others may be using."""
 POLL_SECONDS = 0.1
 
 os.environ.setdefault("P2PCOMMONS_UPNP", "false")  # no router of this machine's network is asked
