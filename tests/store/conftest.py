@@ -21,3 +21,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "views"))
 def store(tmp_path: Path) -> Iterator[Store]:
     with Store.open(tmp_path / "replica.db") as opened:
         yield opened
+
+
+@pytest.fixture
+def garden(store: Store) -> Store:
+    """A store that has joined the garden of the histories, and has founded it."""
+    from histories import GARDEN, NOW
+
+    from tests.store.beds import LATER
+
+    store.join_commons(GARDEN.id, now=NOW)
+    store.ingest([GARDEN], received_at=LATER, own=True)
+    return store

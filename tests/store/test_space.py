@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import gzip
 import sqlite3
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,46 +11,14 @@ from histories import ANA, BO, CY, GARDEN, NOW, Writer, histories, signer, witho
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2pcommons.errors import StoreError
 from p2pcommons.model.kinds import EntryBody
 from p2pcommons.protocol.items import fingerprint_of
-from p2pcommons.store import Store, parse_query, upkeep
+from p2pcommons.store import Store
 from p2pcommons.store.database import Database
 from p2pcommons.store.dropping import drop_bodies, drop_rows
-from p2pcommons.store.holdings import ROW_BYTES, disk_bytes
+from p2pcommons.store.holdings import disk_bytes
 from p2pcommons.store.schema import MIGRATIONS
-
-LATER = NOW + 100_000
-TEXT = "word " * 400
-
-
-@pytest.fixture
-def garden(store):
-    store.join_commons(GARDEN.id, now=NOW)
-    store.ingest([GARDEN], received_at=LATER, own=True)
-    return store
-
-
-def take(store, *contributions, **more):
-    return store.ingest(contributions, received_at=LATER, **more)
-
-
-def titles(store, text=""):
-    rowids = store.entry_ids(parse_query(text), now=LATER)
-    return [row.title for row in store.entry_rows(rowids)]
-
-
-def bos_entries(garden, count):
-    """Entries of Bo's, oldest first, a second apart."""
-    writer = Writer()
-    made = [writer.entry(BO, f"Bed {number}", "bed", text=TEXT) for number in range(count)]
-    take(garden, *made)
-    return made
-
-
-def small_budget(garden, share=0.5):
-    """Set a budget of a part of what the garden takes."""
-    garden.set_budget(GARDEN.id, int(garden.bytes_used(GARDEN.id) * share))
+from tests.store.beds import LATER, TEXT, bos_entries, small_budget, take, titles
 
 
 def test_no_budget_lets_nothing_go(garden):
@@ -288,56 +253,6 @@ def test_sizes_are_near_what_the_disk_gives(tmp_path):
         assert 0.5 < store.bytes_used(GARDEN.id) / real < 2
 
 
-def test_compacting_gives_back_what_was_dropped_and_loses_nothing(garden):
-    made = bos_entries(garden, 200)
-    garden.set_budget(GARDEN.id, 10 * ROW_BYTES)
-    garden.keep_budgets()
-    kept, digest = titles(garden), garden.digest(GARDEN.id)
-    before, after = garden.compact()
-    assert after.total < before.total
-    assert after.log == 0
-    assert garden.digest(GARDEN.id) == digest
-    assert titles(garden) == kept
-    assert len(kept) == len(made)
-    assert garden.integrity_check() == []
-    assert garden.views_differences() == []
-
-
-def test_the_sweep_gives_the_room_of_dropped_texts_back_to_the_file(garden, monkeypatch):
-    monkeypatch.setattr(upkeep, "TEXTS_TAKEN_OUT_MAX", 50)
-    bos_entries(garden, 100)
-    garden.set_budget(GARDEN.id, 10 * ROW_BYTES)
-    garden.keep_budgets()
-    assert int(garden.meta("texts_taken_out")) == 100
-    garden._database.empty_log()
-    before = garden.disk_state()
-    garden.sweep(LATER)
-    after = garden.disk_state()
-    assert after.file - after.empty < before.file - before.empty
-    assert garden.meta("texts_taken_out") is None
-    assert garden.integrity_check() == []
-    assert garden.views_differences() == []
-
-
-def test_compacting_without_room_says_so_and_changes_nothing(garden):
-    bos_entries(garden, 5)
-    before = garden.path.stat().st_mtime_ns, garden.disk_state().file
-    with pytest.raises(StoreError, match=r"MB are needed .* nothing was changed"):
-        garden.compact(room=lambda: 1_000)
-    assert garden.disk_state().file >= before[1]
-    assert titles(garden)
-
-
-def test_compacting_leaves_readers_alone(garden):
-    made = bos_entries(garden, 3)
-    with Store.open(garden.path) as other:
-        assert len(titles(other)) == 3
-        garden.compact()
-        assert len(titles(other)) == 3
-        take(other, Writer(clock=NOW + 60).entry(BO, "After"))
-    assert len(titles(garden)) == len(made) + 1
-
-
 def test_a_store_of_before_gets_its_sizes_counted(tmp_path):
     path = tmp_path / "replica.db"
     old = Database(path, migrations=MIGRATIONS[:2])
@@ -376,78 +291,3 @@ def test_a_title_of_a_withdrawn_text_is_erased_with_it(garden):
     garden._database.empty_log()
     with sqlite3.connect(garden.path) as raw:
         assert raw.execute("SELECT count(*) FROM dropped").fetchone() == (0,)
-
-
-_WRITES_ANEW = """
-import sys
-from pathlib import Path
-from p2pcommons.store import Store
-with Store.open(Path(sys.argv[1])) as store:
-    print("open", flush=True)
-    while True:
-        store.compact(room=lambda: 10**12)
-"""
-
-
-def test_a_kill_while_the_file_is_written_anew_loses_nothing(tmp_path):
-    path = tmp_path / "replica.db"
-    with Store.open(path) as store:
-        store.join_commons(GARDEN.id, now=NOW)
-        store.ingest([GARDEN], received_at=LATER, own=True)
-        made = bos_entries(store, 300)
-        digest = store.digest(GARDEN.id)
-    for pause in (0.0, 0.01, 0.02, 0.04):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", _WRITES_ANEW, str(path)], stdout=subprocess.PIPE
-        )
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == b"open\n"
-        time.sleep(pause)
-        writer.kill()
-        writer.wait()
-        writer.stdout.close()
-        with Store.open(path) as store:
-            assert store.integrity_check() == []
-            assert store.digest(GARDEN.id) == digest
-            assert len(titles(store)) == len(made)
-    assert {file.name for file in tmp_path.iterdir()} <= {
-        "replica.db",
-        "replica.db-wal",
-        "replica.db-shm",
-    }
-
-
-_FULL_DISK = """
-import resource, sys
-from pathlib import Path
-from p2pcommons.errors import StoreError
-from p2pcommons.model.kinds import EntryBody
-from p2pcommons.store import Store
-with Store.open(Path(sys.argv[1])) as store:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
-    try:
-        store.compact(room=lambda: 10**12)
-    except StoreError as error:
-        print(error)
-    else:
-        print("compacted")
-"""
-
-
-def test_a_disk_that_fills_while_the_file_is_written_anew_leaves_the_store(tmp_path):
-    path = tmp_path / "replica.db"
-    with Store.open(path) as store:
-        store.join_commons(GARDEN.id, now=NOW)
-        store.ingest([GARDEN], received_at=LATER, own=True)
-        made = bos_entries(store, 300)
-        digest = store.digest(GARDEN.id)
-    limit = str(path.stat().st_size // 2)
-    done = subprocess.run(
-        [sys.executable, "-c", _FULL_DISK, str(path), limit], capture_output=True, text=True
-    )
-    assert done.stderr == ""
-    assert str(path) in done.stdout
-    with Store.open(path) as store:
-        assert store.integrity_check() == []
-        assert store.digest(GARDEN.id) == digest
-        assert len(titles(store)) == len(made)
