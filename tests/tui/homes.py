@@ -193,6 +193,8 @@ async def settled(pilot: Pilot[int]) -> None:
         quiet = 0 if _is_busy(app) else quiet + 1
         if quiet >= 4:
             break
+    else:
+        raise AssertionError("the screen never came to rest")
     for field in (*app.screen.query(Input), *app.screen.query(TextArea)):
         field.cursor_blink = False
 

@@ -9,9 +9,12 @@ import pytest
 from textual.widgets import TextArea
 
 from p2pcommons import nodeprocess
-from p2pcommons.errors import ErrorCode, UserError
+from p2pcommons.errors import ErrorCode, StoreError, UserError
 from p2pcommons.replica import open_replica
+from p2pcommons.tui import app as app_module
 from p2pcommons.tui.node_status import CommonsStatus, NodeStatus, PairStatus, PeerStatus
+from p2pcommons.tui.screens.browse import Browse
+from p2pcommons.tui.shaping import Overviews
 from tests.tui.homes import NOW, press, running, screen_text, told, write
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from p2pcommons.paths import Paths
+    from p2pcommons.replica import Replica
+    from p2pcommons.tui.records import Overview
 
 
 async def _until(pilot: Pilot[int], is_so: Callable[[], bool]) -> None:
@@ -53,6 +58,25 @@ async def test_store_that_is_moved_away_is_said_and_what_is_typed_is_kept(garden
     with open_replica(garden, clock=lambda: NOW) as replica:
         assert [draft.title for draft in replica.drafts()] == ["Half a thought"]
         assert replica.store.views_differences() == []
+
+
+@pytest.mark.asyncio
+async def test_who_is_here_already_is_not_asked_for_a_name_when_the_store_is_read_in_vain(
+    ana: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Overviews.read
+    troubles = [StoreError("the store is locked", "")]
+
+    def in_vain_at_first(self: Overviews, replica: Replica) -> Overview:
+        if troubles:
+            raise troubles.pop()
+        return read(self, replica)
+
+    monkeypatch.setattr(Overviews, "read", in_vain_at_first)
+    monkeypatch.setattr(app_module, "POLL_SECONDS", 0.01)
+    async with running(ana) as pilot:
+        assert not troubles
+        assert type(pilot.app.screen) is Browse
 
 
 @pytest.mark.asyncio

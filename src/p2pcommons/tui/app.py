@@ -6,7 +6,7 @@ It polls the store's version and the node's status in lanes, keeps the newest st
 
 from __future__ import annotations
 
-import random
+import asyncio
 import re
 import time
 from dataclasses import replace
@@ -21,7 +21,7 @@ from p2pcommons.replica import open_replica
 from p2pcommons.tui import look, shaping
 from p2pcommons.tui.bug_report import write_bug
 from p2pcommons.tui.command import command
-from p2pcommons.tui.context import Context, DemoNote
+from p2pcommons.tui.context import Context, DemoNote, drawn
 from p2pcommons.tui.keymap import complaints
 from p2pcommons.tui.lanes import Desk
 from p2pcommons.tui.node_keeper import NodeKeeper
@@ -114,7 +114,7 @@ class CommonsApp(App[int]):
         self.context = Context(
             desk=Desk(paths, clock),
             now=lambda: int(clock()),
-            pick=pick or _pick,
+            pick=pick or drawn,
             glyphs=look.ASCII if ascii_only else look.FULL,
             demo=demo,
             tabs=TABS,
@@ -172,6 +172,10 @@ class CommonsApp(App[int]):
     async def _begin(self) -> None:
         await self.switch_mode("browse")
         await self._look()
+        while self.context.news.store_trouble:
+            # Nothing is known of anybody: who is here already must not be asked for a name.
+            await asyncio.sleep(POLL_SECONDS)
+            await self._look()
         if self.context.news.overview.me is None:
             made = await self.push_screen_wait(FirstRun(self.context))
             if not made:
@@ -391,7 +395,3 @@ class CommonsApp(App[int]):
         from p2pcommons.tui.palette import commands
 
         return commands(self, screen)
-
-
-def _pick(below: int, how_many: int) -> tuple[int, ...]:
-    return tuple(random.SystemRandom().sample(range(below), how_many))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -90,3 +91,8 @@ class Context:
             "demo: a temporary folder, removed at the end",
             "demo in a temporary folder",
         )
+
+
+def drawn(below: int, how_many: int) -> tuple[int, ...]:
+    """So many different numbers from 0 up to `below`, which is not among them, by chance."""
+    return tuple(random.SystemRandom().sample(range(below), how_many))
