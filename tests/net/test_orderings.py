@@ -97,5 +97,36 @@ async def test_who_reads_as_a_connection_ends_in_the_middle_of_a_frame_gets_the_
         assert not bob.gate.by_peer
 
 
+@pytest.mark.parametrize("is_stuck", [True, False])
+async def test_a_stream_whose_opener_is_cancelled_is_not_kept(is_stuck: bool) -> None:
+    async with host("alice") as alice, host("bob") as bob:
+        await connect(bob, alice)
+        (connection,) = bob.swarm.get_connections()
+        muxed = connection.muxed_conn
+        free = muxed.stream_backlog_semaphore.value
+        for ticks in range(12):  # cancelled at each step on the way
+            with trio.CancelScope() as scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(bob.open_stream, alice.peer_id, ECHO)
+                    if is_stuck:
+                        async with muxed._write_lock:
+                            await _ticks(ticks)
+                            scope.cancel()
+                            await _ticks(3)
+                    await _ticks(ticks)
+                    scope.cancel()
+        with trio.fail_after(5):
+            while muxed.streams or connection.get_streams():
+                await trio.sleep(0.05)
+        assert muxed.stream_backlog_semaphore.value == free
+        assert await says_back(bob, alice)
+
+
+async def _ticks(count: int) -> None:
+    with trio.CancelScope(shield=True):
+        for _ in range(count):
+            await trio.lowlevel.checkpoint()
+
+
 async def _reads_nothing(stream: FrameStream) -> None:
     assert await stream.read(10) == b""

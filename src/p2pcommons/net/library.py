@@ -27,6 +27,7 @@ from libp2p.io.exceptions import ConnectionClosedError
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.exceptions import SwarmException
+from libp2p.network.stream.net_stream import NetStream, StreamState
 from libp2p.peer.id import ID as PeerId  # pyright: ignore[reportMissingTypeStubs]  # noqa: N811
 from libp2p.protocol_muxer.multiselect_client import MultiselectClient
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
@@ -68,9 +69,11 @@ __all__ = [
     "Multiaddr",
     "MultiselectClient",
     "MultiselectCommunicator",
+    "NetStream",
     "PeerId",
     "RawConnection",
     "ReadWriteCloser",
+    "StreamState",
     "SwarmException",
     "background_trio_service",
     "make_host",

@@ -291,6 +291,32 @@ class GuardedYamux(Yamux):
             raise ConnectionClosedError("over its receive window")
         return await super()._read_data_body(length)
 
+    async def open_stream(self) -> YamuxStream:
+        """Open a stream. The library keeps one for ever whose opener is cancelled meanwhile."""
+        await self.stream_backlog_semaphore.acquire()
+        stream: Any = yamux.YamuxStream(self.next_stream_id, self, True)
+        stream._owns_backlog_slot = True  # noqa: SLF001
+        self.next_stream_id += 2
+        self.streams[stream.stream_id] = stream
+        self.stream_buffers[stream.stream_id] = bytearray()
+        self.stream_events[stream.stream_id] = trio.Event()
+        try:
+            if self.event_shutting_down.is_set():
+                raise MuxedStreamError("Connection is shutting down")
+            flags = yamux.TYPE_WINDOW_UPDATE, yamux.FLAG_SYN
+            await self._write_frame(_HEADER.pack(0, *flags, stream.stream_id, 0))
+        except BaseException as error:
+            if not isinstance(error, Exception):  # cancelled: perhaps it has been announced
+                with trio.move_on_after(1) as scope:
+                    scope.shield = True
+                    await stream.reset()
+            self.stream_buffers[stream.stream_id] = bytearray()
+            self._finalize_stream_locked(stream, fully_closed=True)
+            if isinstance(error, Exception):
+                raise MuxedStreamError(f"Failed to send SYN: {error}") from error
+            raise
+        return stream
+
     async def accept_stream(self) -> IMuxedStream:
         """Wait for the next stream of the other side; resets those over the limit."""
         while True:

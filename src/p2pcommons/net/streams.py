@@ -14,7 +14,13 @@ from p2pcommons.errors import NetworkError, RejectedError
 from p2pcommons.net.closing import CLOSE_SECONDS
 from p2pcommons.net.frames import FrameStream
 from p2pcommons.net.journal import paced_logger
-from p2pcommons.net.library import LIBRARY_ERRORS, MultiselectClient, MultiselectCommunicator
+from p2pcommons.net.library import (
+    LIBRARY_ERRORS,
+    MultiselectClient,
+    MultiselectCommunicator,
+    NetStream,
+    StreamState,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -74,7 +80,7 @@ class Streams:
         agreed = False
         try:
             with trio.move_on_after(self._limits.negotiate_seconds_max) as scope:
-                stream = await connection.new_stream()
+                stream = _of_library(connection, await connection.muxed_conn.open_stream())
                 stream.set_protocol(protocol)
                 await MultiselectClient().select_one_of(
                     [protocol],  # pyright: ignore[reportArgumentType] - a str with another name
@@ -92,6 +98,14 @@ class Streams:
             raise NetworkError(f"no {protocol} stream: no answer in time")
         peer_id = str(connection.muxed_conn.peer_id)
         return FrameStream(stream, peer_id, protocol, self._limits.stream_writes_seconds_max)
+
+
+def _of_library(connection: Any, muxed_stream: Any) -> Any:
+    """The library's stream around the muxer's, in one step: one that is cancelled would lose it."""
+    stream: Any = NetStream(muxed_stream, connection, None)
+    stream._state = StreamState.OPEN  # noqa: SLF001
+    connection.streams.add(stream)
+    return stream
 
 
 async def _serve(stream: FrameStream, handler: Callable[[FrameStream], Awaitable[None]]) -> None:
