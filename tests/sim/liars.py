@@ -18,7 +18,8 @@ from p2pcommons.model import codec
 from p2pcommons.protocol.limits import FRAME_BYTES_MAX, RECONCILE_PROTOCOL
 from p2pcommons.protocol.topic import gossip_topic
 
-from .network import SimHost, StreamEnd
+from .hosts import SimHost
+from .network import StreamEnd
 from .nodes import SimNode
 
 Twist = Callable[["Liar", list[Any]], list[bytes]]

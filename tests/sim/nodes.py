@@ -28,7 +28,8 @@ from p2pcommons.node.storage import Storage
 from p2pcommons.paths import find_paths
 from p2pcommons.store import PoolLimits
 
-from .network import Net, SimGossip, SimHost
+from .hosts import SimGossip, SimHost
+from .network import Net
 from .people import Writer
 from .stores import PATH, MemoryStore, TimedLanes, open_store
 
