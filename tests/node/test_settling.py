@@ -42,7 +42,7 @@ async def test_two_that_got_the_same_news_by_gossip_learn_that_they_are_equal(
         ben.replica.join(ana.invite(garden))
         cleo.replica.join(ana.invite(garden))
         cleo.replica.join(ben.invite(garden))
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             await _all_know(nodes)
             ana.replica.add_entry(garden, title="News")
             while not all_have("News", garden, *nodes):
@@ -174,6 +174,23 @@ async def test_a_stream_of_news_costs_one_session_a_minute_and_the_last_is_cover
         result = world.state.peer(peer_id).exchange(GARDEN).result
         assert result is not None
         assert result.fingerprint == world.fingerprint
+
+
+@in_a_world
+async def test_news_during_a_session_that_had_not_seen_them_cause_another(world: World) -> None:
+    """It takes longer than the pause, and finds equal what both held before."""
+    before = world.fingerprint
+    results = {"a": None, "c": ReconcileResult(Outcome.DIFFERENT)}
+    for peer_id, result in results.items():
+        world.state.peer(peer_id).exchange(GARDEN).result = result
+    world.write()
+    await trio.sleep(100)
+    assert not world.opened
+    for peer_id in results:
+        equal = ReconcileResult(Outcome.EQUAL, fingerprint=before)
+        world.state.peer(peer_id).exchange(GARDEN).result = equal
+    await trio.sleep(100)
+    assert sorted(world.who) == ["a", "c"]
 
 
 @in_a_world

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from p2pcommons.errors import StoreError
+from p2pcommons.protocol.events import Outcome
 from p2pcommons.protocol.session import keeps_own_session
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ JITTER = 0.5
 """Part of the first pause by which it may be longer: news reach all pairs at the same time."""
 AGAIN_SECONDS = 60.0
 """Between two sessions of a pair for this reason, however much is written."""
+
+_SETTLED = (Outcome.EQUAL, Outcome.UNSUPPORTED)
 
 
 @dataclass(slots=True)
@@ -58,8 +61,10 @@ class Settling:
             self._wake = trio.Event()
             for peer_id, pair in tuple(self._pairs.items()):
                 if pair.due <= trio.current_time():
-                    pair.due = math.inf
-                    if await self._is_unsure(peer_id):
+                    # A session that goes on may have begun before the news: look at it afterwards.
+                    open_still = self._is_open_still(peer_id)
+                    pair.due = trio.current_time() + SETTLE_SECONDS if open_still else math.inf
+                    if not open_still and await self._is_unsure(peer_id):
                         pair.again_at = trio.current_time() + AGAIN_SECONDS
                         self._open_session(peer_id)
             with trio.move_on_at(
@@ -93,13 +98,22 @@ class Settling:
         pause = SETTLE_SECONDS * self._context.chance.uniform(1.0, 1.0 + JITTER)
         return pause if first else pause + SECOND_SIDE_SECONDS
 
+    def _is_open_still(self, peer_id: str) -> bool:
+        """Tell whether sessions have not come to a result yet; more of them are planned already."""
+        peer = self._context.state.peers.get(peer_id)
+        results = [] if peer is None else [peer.exchange(each).result for each in peer.shared or ()]
+        return any(
+            each is None or not (each.outcome in _SETTLED or each.only_declined_left)
+            for each in results
+        )
+
     async def _is_unsure(self, peer_id: str) -> bool:
         """Tell whether what is here is no more what both were found to hold."""
         peer = self._context.state.peers.get(peer_id)
         if peer is None:
             return False
         found = {commons: peer.exchange(commons).result for commons in peer.shared or ()}
-        # Where it was not equal the next session is planned already, or would be in vain.
+        # Where one side declines what there is a session would be in vain.
         equal = {
             commons: result.fingerprint
             for commons, result in found.items()
