@@ -170,6 +170,22 @@ def test_nobody_is_said_to_be_equal_now_who_has_left(pair: Any) -> None:
         ana.json("node", "start", *LOCAL)
 
 
+def test_doctor_says_what_the_node_is_doing(pair: Any) -> None:
+    _, rui = pair
+    rui.json("pause", "--for", "1h")
+    assert ": paused until" in rui("doctor").out
+    rui.json("resume")
+    wait_for(lambda: ": connected with 1 peer" in rui("doctor").out)
+
+
+def test_an_invite_of_a_node_that_listens_nowhere_says_so(ana: Any) -> None:
+    ana.json("node", "start", "--mode", "off")
+    try:
+        assert "the node that runs listens nowhere" in ana("invite").err
+    finally:
+        ana("node", "stop")
+
+
 def test_what_comes_after_a_start_can_be_done(ana: Any, tmp_path: Path) -> None:
     rui = type(ana)(tmp_path / "rui")
     rui.json("init", "--name", "Rui")

@@ -12,6 +12,7 @@ from p2pcommons import control
 from p2pcommons.config import Mode
 from p2pcommons.errors import ErrorCode, P2PCommonsError, StoreError, UserError
 from p2pcommons.model.ids import short
+from p2pcommons.model.words import clean_line
 from p2pcommons.protocol.addresses import read_peer_addresses
 from p2pcommons.replica import identity as identities
 from p2pcommons.replica.records import Check
@@ -199,9 +200,11 @@ def _node(replica: Replica) -> Iterator[Found]:
         yield True, f"no node is running (mode {mode})", ""
         return
     is_well = bool(status.get("addresses")) or status.get("mode") == "off"
+    said = f"the node runs, mode {status.get('mode')}, process {status.get('pid')}"
+    doing = clean_line(str(status.get("activity") or ""))
     yield (
         is_well,
-        f"the node runs, mode {status.get('mode')}, process {status.get('pid')}",
+        f"{said}: {doing}" if doing else said,
         "" if is_well else f"it listens nowhere; see {replica.paths.node_log}",
     )
 

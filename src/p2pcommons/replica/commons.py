@@ -191,6 +191,11 @@ class CommonsOfReplica(Writing):
         return JoinResult(self.commons_row(invite.commons), already, invite.peer_id, addresses)
 
     def _invite_note(self, addresses: Sequence[str], in_use: bool) -> str:
+        if not addresses and in_use:
+            return (
+                "the invite names no address, since the node that runs listens nowhere: "
+                "p2pcommons node status"
+            )
         if not addresses:
             on_lan = self.config.mode in (Mode.LAN, Mode.OPEN)
             return "the invite names no address, since no node has run here yet; " + (
