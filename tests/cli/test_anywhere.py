@@ -93,6 +93,7 @@ def test_no_arguments_and_no_terminal_give_the_help_and_exit_2() -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.index("Examples:") < done.stderr.index("Usage:")
+    assert "the screen opens on a terminal alone" in done.stderr
 
 
 def test_a_group_without_a_command_gives_its_help_and_exit_2(empty: Any) -> None:

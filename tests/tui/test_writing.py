@@ -42,6 +42,21 @@ async def test_leaving_keeps_the_draft_and_n_goes_on_with_it(garden: Paths) -> N
 
 
 @pytest.mark.asyncio
+async def test_words_typed_into_the_link_are_not_published_as_an_address(garden: Paths) -> None:
+    async with running(garden) as pilot:
+        await press(pilot, "n")
+        await write(pilot, "Half a thought")
+        pilot.app.screen.query_one("#url", Input).value = "Turn it weekly"
+        await press(pilot, "f9", "f9")
+        assert "Not published: the link is not an address" in screen_text(pilot)
+        await press(pilot, "escape")
+        pilot.app.screen.query_one("#url", Input).value = "https://example.org/compost"
+        await press(pilot, "f9", "f9")
+        assert isinstance(pilot.app.screen, Browse)
+    assert drafts(garden) == []
+
+
+@pytest.mark.asyncio
 async def test_a_program_that_is_killed_leaves_the_draft(garden: Paths) -> None:
     async with running(garden) as pilot:
         await press(pilot, "n")

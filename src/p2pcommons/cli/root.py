@@ -142,7 +142,7 @@ def root(ctx: click.Context) -> Reply | None:
         return None
     invocation = ctx.ensure_object(Invocation)
     if invocation.json or not invocation.asks:
-        raise HelpWantedError("a command is missing", ctx)
+        raise HelpWantedError("a command is missing; the screen opens on a terminal alone", ctx)
     return _open_screens(invocation)
 
 
@@ -211,6 +211,7 @@ def _want_help(invocation: Invocation, wanted: HelpWantedError) -> int:
         invocation.out.write_object(failure.fields())
     elif wanted.ctx is not None:
         invocation.out.say(wanted.ctx.get_help())
+        invocation.out.say(f"\n{PROGRAM}: {failure.message}")
     return failure.exit_code
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from p2pcommons.cli.parsing import WordsCommand, command
 from p2pcommons.cli.terminal import is_tty
 from p2pcommons.cli.times import count
 from p2pcommons.errors import ErrorCode, UserError
+from p2pcommons.model.addresses import is_address
 from p2pcommons.model.ids import short
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 STDIN = "-"
 _TEXT_BYTES_MAX = 16_777_216
 """Read of a file or stdin before the limit of a contribution is looked at."""
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 @command(
@@ -286,7 +285,7 @@ def _address(words: tuple[str, ...]) -> str | None:
 
 
 def _check_address(url: str) -> None:
-    if not _SCHEME.match(url):
+    if not is_address(url):
         raise UserError(
             f"{url!r} is not an address, which begins as in https://…; a title goes to --title"
         )

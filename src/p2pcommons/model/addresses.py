@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 from p2pcommons.errors import UserError
 
 _HUGE_REFERENCE = re.compile(r"&#[0-9]{8,};?")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _OF_ONE_MACHINE = frozenset({"about", "blob", "data", "file", "javascript", "vbscript"})
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ftp": 21}
 
@@ -44,6 +45,11 @@ def host_and_path(url: str) -> str:
     except ValueError:
         return url.strip()
     return (parts.netloc.rpartition("@")[2] + parts.path).rstrip("/") or url.strip()
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text begins as an address does, with a scheme."""
+    return _SCHEME.match(text) is not None
 
 
 def check_shareable(url: str) -> None:

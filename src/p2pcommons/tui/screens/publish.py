@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from p2pcommons.errors import P2PCommonsError
+from p2pcommons.errors import P2PCommonsError, UserError
+from p2pcommons.model.addresses import is_address
 from p2pcommons.model.words import clean_line
 from p2pcommons.tui import shaping, wording
 from p2pcommons.tui.command import command
@@ -103,6 +104,8 @@ class Publish(Dialog[bool]):
 def _write(replica: Replica, writing: Writing) -> str:
     draft = writing.draft
     commons = bytes.fromhex(draft.commons)
+    if draft.url and draft.url != writing.base.url and not is_address(draft.url):
+        raise UserError("the link is not an address, which begins as in https://…")
     if writing.is_new:
         replica.add_entry(
             commons,
