@@ -20,7 +20,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/p2pcommons demo $(if $(DATA),'$(DATA)')
 
+# The program is started hundreds of times: compiled once, wherever bytecode is not written else.
 test: $(STAMP)
+	$(BIN)/python -m compileall -q src
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 check: $(STAMP)
