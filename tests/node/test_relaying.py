@@ -240,7 +240,7 @@ async def test_a_relay_that_did_not_answer_once_is_asked_again_soon(
     state = NodeState()
     context: Any = SimpleNamespace(state=state, now=lambda: 1_790_000_000)
     under_test = relaying_module.Relaying(context, lines, lines, lines.ignore)
-    reserve, answers = lines.reserve, iter([True, False, False, True])
+    reserve, answers = lines.reserve, iter([False, False, True, False, True])
 
     async def reserve_at_times(relay: str) -> Reservation:
         if not next(answers, True):
@@ -253,3 +253,12 @@ async def test_a_relay_that_did_not_answer_once_is_asked_again_soon(
         await until(lambda: lines.reserved >= 2)
         nursery.cancel_scope.cancel()
     assert list(under_test._held) == ["rita"]
+
+
+async def test_who_does_not_relay_is_left_alone_for_long(tmp_path: Path) -> None:
+    async with running(tmp_path / "ana") as ana, running(tmp_path / "ben") as ben:
+        ana.replica.add_peer(ben.addresses[0])
+        pauses = ana.runtime._network._relaying._pauses
+        await until(lambda: ben.status["peer_id"] in pauses)
+        left_alone = pauses[ben.status["peer_id"]].until - trio.current_time()
+        assert left_alone > relaying_module.NO_RELAY_SECONDS / 2

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 log = paced_logger(__name__)
 
+_UNSUPPORTED = "not supported"
+"""How the library says that the other side does not speak a protocol."""
+
+
+class NotSpokenError(NetworkError):
+    """The other side does not speak the protocol, and will not as long as it runs."""
+
 
 class Streams:
     """The protocols of one host."""
@@ -74,7 +81,7 @@ class Streams:
         """Open a stream on a connection.
 
         Raises:
-            NetworkError: the peer does not speak the protocol, or does not answer.
+            NetworkError: the peer does not speak the protocol (NotSpokenError), or does not answer.
         """
         stream: Any = None
         agreed = False
@@ -88,7 +95,8 @@ class Streams:
                 )
                 agreed = True
         except LIBRARY_ERRORS as error:
-            raise NetworkError(f"no {protocol} stream: {str(error)[:200]}") from error
+            kind = NotSpokenError if _UNSUPPORTED in str(error) else NetworkError
+            raise kind(f"no {protocol} stream: {str(error)[:200]}") from error
         finally:
             if stream is not None and not agreed:
                 with trio.move_on_after(CLOSE_SECONDS) as closing:

@@ -17,6 +17,7 @@ from p2pcommons.errors import NetworkError, RejectedError, UserError
 from p2pcommons.net.interfaces import is_loopback
 from p2pcommons.net.relay import RelayLimits
 from p2pcommons.net.relay_messages import RelayRefusal
+from p2pcommons.net.streams import NotSpokenError
 from p2pcommons.node.state import RelayFigures
 from p2pcommons.protocol.addresses import check_address, fitting, is_circuit
 
@@ -45,8 +46,8 @@ STRANGER_SECONDS = 5
 NO_RELAY_SECONDS = 600.0
 """Until a peer that does not relay is asked again, unless it connects anew."""
 AGAIN_SECONDS = 1.0
-"""The same where one that relayed before did not answer: its connection may have been dead, with
-another one standing. Doubled with each further time, up to that."""
+"""The same where it did not answer, or was cut off: its connection may have been dead, with another
+one standing. Doubled with each further time, up to that."""
 REFUSED_SECONDS = 60.0
 """The same after a refusal; doubled with each further one."""
 REFUSED_SECONDS_MAX = 3_600.0
@@ -275,7 +276,7 @@ class Relaying:
         except NetworkError as error:
             log.info("no place with %s: %s", relay, error)
             self._let_go(relay)
-            self._pause(relay, refused=isinstance(error, RelayRefusal))
+            self._pause(relay, error)
             return
         except RejectedError as error:
             self._let_go(relay)
@@ -295,13 +296,13 @@ class Relaying:
         self._held[relay] = _Held(renew_at, addresses)
         self._announce()
 
-    def _pause(self, peer_id: str, *, refused: bool) -> None:
+    def _pause(self, peer_id: str, why: NetworkError) -> None:
         pause = self._pauses.pop(peer_id, None) or _Pause(0.0)
         seconds = NO_RELAY_SECONDS
-        if refused:
+        if isinstance(why, RelayRefusal):
             seconds = min(REFUSED_SECONDS * 2 ** min(pause.refusals, 16), REFUSED_SECONDS_MAX)
             pause.refusals += 1
-        elif peer_id in self._relayed_before:
+        elif not isinstance(why, NotSpokenError):
             seconds = min(AGAIN_SECONDS * 2 ** min(pause.silences, 16), NO_RELAY_SECONDS)
             pause.silences += 1
         pause.until = trio.current_time() + seconds
