@@ -32,6 +32,11 @@ AWAY = PeerStatus(
     next_try=NOW + 8,
     tried=(Attempt("/ip4/192.0.2.1/tcp/4001", "refused"),),
 )
+BEHIND_A_RELAY = PeerStatus(
+    "12D3KooWelse",
+    connected=False,
+    tried=(Attempt("/ip4/192.0.2.1/tcp/4001/p2p/12D3KooWrelay/p2p-circuit", "refused"),),
+)
 GARDEN = CommonsLine(b"g" * 32, "Garden", "", "", 5, 9, ("tin", "rose", "owl", "nine"))
 
 
@@ -133,6 +138,7 @@ def test_while_nobody_is_reached_it_says_what_was_tried_and_what_to_do() -> None
         (node(), "lan", False, "Press i"),
         (node(), "lan", True, "Ask them to open"),
         (node(AWAY), "friends", False, "Ask them whether"),
+        (node(BEHIND_A_RELAY), "lan", False, "Ask them whether"),
     ],
 )
 def test_there_is_always_one_thing_to_do(

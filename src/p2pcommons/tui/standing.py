@@ -124,7 +124,8 @@ def what_to_do(status: NodeStatus, mode: str, *, invited: bool) -> str:
         return "The node is paused. Press P to go on."
     if not status.peers and not status.lan and not invited:
         return "Press i and give the invite to somebody, or a to paste theirs."
-    if mode == "friends":
+    tried = [attempt.address for peer in status.peers for attempt in peer.tried]
+    if mode == "friends" or any("/p2p-circuit" in address for address in tried):
         return "Ask them whether their p2pcommons is open now, or for a fresh invite."
     return "Ask them to open p2pcommons on this network, or for a fresh invite."
 
