@@ -5,7 +5,10 @@ Words of peers do not belong into the log at all; where a peer is quoted, the li
 
 from __future__ import annotations
 
+import io
 import logging
+import os
+import sys
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING
 
@@ -28,9 +31,22 @@ class CleanFormatter(logging.Formatter):
         return "\n".join(clean_line(line, _LINE_CHARS_MAX) for line in lines)
 
 
+class PrivateLog(RotatingFileHandler):
+    """Rotated files too are for their owner alone; a full disk is not told on the terminal."""
+
+    def _open(self) -> io.TextIOWrapper:
+        opened = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        return io.TextIOWrapper(io.FileIO(opened, "a"), encoding=self.encoding, write_through=True)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Lose a line for which there is no room: each would bring a traceback instead."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 def log_to(path: Path, *, verbose: bool = False) -> None:
     """Send everything that is logged in this process to `path`, and nothing to the terminal."""
-    handler = RotatingFileHandler(
+    handler = PrivateLog(
         path, maxBytes=LOG_BYTES_MAX, backupCount=LOG_FILES - 1, encoding="utf-8", delay=False
     )
     path.chmod(0o600)
