@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -24,6 +25,17 @@ async def test_second_node_of_a_home_is_refused_and_names_the_first(tmp_path: Pa
         pass
     with single_node(lock):
         assert lock.read_text().strip() == str(os.getpid())
+
+
+async def test_a_full_disk_at_the_start_of_a_node_is_named_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int, _data: bytes, _at: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OSError, match=r"node\.lock"), single_node(tmp_path / "node.lock"):
+        pass
 
 
 async def test_node_stops_when_the_other_end_of_its_pipe_is_closed(tmp_path: Path):

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def single_node(path: Path) -> Generator[None]:
     """Hold the lock for as long as the node runs.
 
-    Raises UserError(NOT_RUNNING), exit code 5, naming the process when another node holds it.
+    Raises UserError(NOT_RUNNING), exit code 5, naming the process when another node holds it, and
+    OSError with the path where it cannot be written.
     """
     import fcntl
 
@@ -34,8 +35,12 @@ def single_node(path: Path) -> Generator[None]:
                 f"a node of this home runs already (process {holder or 'unknown'})",
                 ErrorCode.NOT_RUNNING,
             ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            # What is done by descriptor does not name the file, which a person has to know.
+            raise OSError(error.errno, error.strerror, str(path)) from error
         yield
     finally:
         os.close(descriptor)
