@@ -219,6 +219,7 @@ def test_a_started_node_keeps_no_descriptor_and_survives_its_terminal(
     os.set_inheritable(writing, True)
     shown = terminal("--home", str(ana.path), "node", "start", *LOCAL)
     os.close(writing)
+    shown.expect("the node is starting")
     shown.end()
     try:
         assert shown.code == 0

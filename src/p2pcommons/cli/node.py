@@ -153,7 +153,10 @@ def start(invocation: Invocation, listen: tuple[str, ...], mode: str | None, rel
     invocation.bring_up_to_date()
     paths = invocation.paths()
     ran_already = bool(nodeprocess.status(paths)["running"])
+    if not ran_already:
+        invocation.out.progress("the node is starting")
     status = nodeprocess.start(paths, listen=listen, mode=mode, relay=relay)
+    invocation.out.end_progress()
     steps = ("next: p2pcommons invite" if _rows(status, "commons") else _NO_COMMONS,)
     if ran_already and (listen or mode or relay):
         steps = ("it runs already, as it was started: p2pcommons node stop, then start it so",)
@@ -166,7 +169,9 @@ def stop(invocation: Invocation) -> Reply:
     """Stop the node; returns when its process is gone."""
     from p2pcommons import nodeprocess
 
+    invocation.out.progress("stopping the node")
     stopped = nodeprocess.stop(invocation.paths())
+    invocation.out.end_progress()
     said = "the node is stopped" if stopped else "no node was running"
     return Reply({"running": False, "stopped": stopped}, next_steps=(said,))
 
