@@ -140,6 +140,8 @@ class Reachability:
         self._look_at = -math.inf
         """When the addresses of this machine are to be looked at again."""
         self._relays: tuple[str, ...] = ()
+        self._had_relay = False
+        """Since the addresses of this machine changed."""
         self._outsiders_at = -1
         self._known_outsiders: dict[str, list[str]] = {}
         self._mapping = PortMapping(context, nat.listening, self.mapped)
@@ -200,7 +202,13 @@ class Reachability:
             self._verdict = verdict
         self._announce()
         anybody = bool(self._host.connected_peers())
-        around = Surroundings(anybody=anybody, outsiders=bool(machines), relays=self._relays)
+        self._had_relay = self._had_relay or bool(self._relays)
+        around = Surroundings(
+            anybody=anybody,
+            outsiders=bool(machines),
+            relays=self._relays,
+            had_relay=self._had_relay,
+        )
         state, words = in_words(verdict, around)
         public = self._proven_now() or self._believed_mapping()
         end = f"/p2p/{self._host.peer_id}"
@@ -255,6 +263,7 @@ class Reachability:
             self._ballot.forget()
             self._seen.clear()
             self._proven.clear()
+            self._had_relay = False
             self._mapping.addresses_changed()
             self._punching.addresses_changed()
         self._listening = listening

@@ -141,6 +141,8 @@ class Surroundings:
     """Somebody of them is outside the local network."""
     relays: tuple[str, ...] = ()
     """Peers that relay to this node."""
+    had_relay: bool = False
+    """Somebody has relayed to it where it is now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ def in_words(verdict: Verdict, around: Surroundings) -> tuple[str, str]:
     if around.relays:
         named = " and ".join(f"…{relay[-6:]}" for relay in around.relays[:2])
         return "relayed", f"behind NAT, relayed by {named}"
-    if verdict is Verdict.BEHIND_NAT:
+    if verdict is Verdict.BEHIND_NAT or around.had_relay:
         return "relayed", "behind NAT, no relay yet"
     if around.anybody and not around.outsiders:
         return "lan", "LAN only"
