@@ -41,10 +41,14 @@ class Engine:
         self._told: frozenset[bytes] = frozenset()
         self._told_offers: tuple[bytes, ...] = ()
         """What the network was told last; others than a look read the store anew, too."""
+        self._empty: frozenset[bytes] = frozenset()
+        """Joined commons of which nothing is here."""
+        self._told_empty: frozenset[bytes] = frozenset()
 
     async def run(self) -> None:
         """Go on until cancelled."""
         self._told, self._told_offers = frozenset(self._context.joined), self._context.offered
+        self._told_empty = self._empty
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._follow_store)
             nursery.start_soon(self._sweep)
@@ -82,7 +86,9 @@ class Engine:
         """See what has changed in the store, and tell the network. Raises StoreError."""
         await self.refresh_joined()
         joined, offered = frozenset(self._context.joined), self._context.offered
-        changed = joined != self._told
+        # One that was left, deleted and joined again between two looks is there as before, empty.
+        emptied = self._empty & self._told - self._told_empty
+        changed = joined != self._told or bool(emptied)
         pool = self._context.strangers
         if changed and pool is not None:
             # One that was deleted and joined again has declined nothing.
@@ -92,7 +98,7 @@ class Engine:
             await self._network.store_changed(changed)
             if offered != self._told_offers:
                 self._network.offers_changed()
-        self._told, self._told_offers = joined, offered
+        self._told, self._told_offers, self._told_empty = joined, offered, self._empty
         await self._context.sets.follow()
 
     async def refresh_joined(self) -> None:
@@ -102,6 +108,7 @@ class Engine:
         kept = self._context.kept
         fitting.sort(key=lambda row: (row.id not in kept, -row.count))
         self._context.joined = tuple(row.id for row in fitting)
+        self._empty = frozenset(row.id for row in fitting if not row.count)
 
     async def _follow_store(self) -> None:
         """See what other processes commit: at once when nudged, else within a second."""
