@@ -76,7 +76,7 @@ class Home:
         """Run a command line and return what came of it."""
         given = stdin.encode() if isinstance(stdin, str) else stdin
         line = ["--home", str(self.path), *map(str, arguments)]
-        if self.environment == warm().environment:
+        if hasattr(os, "fork") and self.environment == warm().environment:
             code, out, err = warm().run(line, given, SECONDS_MAX)
         else:
             done = subprocess.run(

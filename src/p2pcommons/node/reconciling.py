@@ -17,7 +17,7 @@ import trio
 from p2pcommons.errors import NetworkError, StoreError
 from p2pcommons.node.driver import SessionDriver
 from p2pcommons.node.settling import Settling
-from p2pcommons.node.state import SessionFigures
+from p2pcommons.node.state import PeerState, SessionFigures
 from p2pcommons.protocol.budget import TokenBucket
 from p2pcommons.protocol.events import EndReason, Outcome
 from p2pcommons.protocol.limits import RECONCILE_PROTOCOL
@@ -193,6 +193,7 @@ class Reconciling:
             began_before = schedule.session is not None
             self.soon_with(peer_id)
             peer = self._context.state.peer(peer_id)
+            ended_before = peer.sessions
             # A stranger that never says what it shares must not keep a person waiting.
             with trio.move_on_at(undecided_until if peer.shared is None else _NEVER):
                 await finished.wait()
@@ -201,10 +202,8 @@ class Reconciling:
             if began_before:
                 # What was under way may not have seen the last contribution; there is one more.
                 continue
-            results = [peer.exchange(commons).result for commons in peer.shared or ()]
-            if results and all(result is not None and result.equal for result in results):
-                return
-            if peer.shared is not None and not peer.shared:
+            # Where no session came about, what the last one found says nothing of now.
+            if peer.sessions != ended_before and _is_settled(peer):
                 return
             await trio.sleep(RETRY_SECONDS / 4)
 
@@ -345,6 +344,14 @@ class Reconciling:
         self._host.gate.block(peer_id, trio.current_time() + seconds)
         if self._tasks is not None:
             self._tasks.start_soon(self._host.disconnect, peer_id)
+
+
+def _is_settled(peer: PeerState) -> bool:
+    """Whether the last session found all equal that is shared with a peer, or nothing shared."""
+    if peer.shared is None:
+        return False
+    results = [peer.exchange(commons).result for commons in peer.shared]
+    return all(result is not None and result.equal for result in results)
 
 
 def _figures(driver: SessionDriver, seconds: float, *, opener: bool) -> SessionFigures:

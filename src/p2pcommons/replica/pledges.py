@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
 
 TELL_SECONDS: Final = 5.0
 """How long whoever leaves for good waits until somebody has heard that the pledge is over."""
+TELL_PAUSE_SECONDS: Final = 0.2
+
+
+def _have_as_much(item: dict[str, object], commons: bytes, count: int) -> bool:
+    """Whether a line of a sync says that a peer holds all that is here of a commons."""
+    return (
+        item.get("commons") == commons.hex()
+        and item.get("equal") is True
+        and cast("int", item.get("count") or 0) >= count
+    )
 
 
 class Pledges(Space, Nearby):
@@ -122,17 +133,18 @@ class Pledges(Space, Nearby):
             return False
         self.take_pledge_back(commons)
         count = self.commons_row(commons).count
-        request = {"op": "sync", "timeout": TELL_SECONDS}
-        try:
-            answer = control.request(self.paths, request, 2 * TELL_SECONDS)
-        except UserError:
-            return False  # no node, or one that is too busy to say
-        return any(
-            item.get("commons") == commons.hex()
-            and item.get("equal") is True
-            and cast("int", item.get("count") or 0) >= count
-            for item in cast("list[dict[str, object]]", answer.get("items") or [])
-        )
+        until = time.monotonic() + TELL_SECONDS
+        while (left := until - time.monotonic()) > 0:
+            try:
+                answer = control.request(self.paths, {"op": "sync", "timeout": left}, 2 * left)
+            except UserError:
+                return False  # no node, or one that is too busy to say
+            items = cast("list[dict[str, object]]", answer.get("items") or [])
+            if any(_have_as_much(item, commons, count) for item in items):
+                return True
+            # A session that had begun before this was taken back says nothing of it.
+            time.sleep(min(left, TELL_PAUSE_SECONDS))
+        return False
 
     def leave_commons(self, commons: bytes, *, delete: bool = False) -> None:
         """Stop exchanging a commons; with `delete` this machine's pledge to keep it ends first."""
