@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import trio
+import trio.testing
 
+from p2pcommons.errors import NetworkError
 from p2pcommons.node import reconciling as reconciling_module
 from p2pcommons.node.reconciling import PASS_ON_SECONDS, Reconciling
 from p2pcommons.node.state import NodeState
@@ -104,3 +107,36 @@ async def test_a_session_that_waited_while_its_peer_came_again_leaves_it_to_the_
     await reconciling._open("gone", before)  # one that waited for its turn
     assert len(opened) == 1
     assert reconciling._peers["gone"].session is None
+
+
+@pytest.mark.trio
+async def test_a_session_asked_for_while_one_is_about_to_begin_does_not_end_it() -> None:
+    opened: list[trio.Event] = []
+
+    async def open_stream(_peer_id: str, _protocol: str) -> Stream:
+        opened.append(trio.Event())
+        await opened[-1].wait()
+        raise NetworkError("it was slow, and is gone")
+
+    context = SimpleNamespace(
+        config=SimpleNamespace(number=lambda _name: 300),
+        state=NodeState(),
+        ingest=SimpleNamespace(on_new=None),
+        chance=Random(1),
+    )
+    host = SimpleNamespace(
+        peer_id="here", open_stream=open_stream, set_stream_handler=lambda *_: None
+    )
+    reconciling = Reconciling(cast(Any, context), cast(Any, host))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reconciling.run)
+        reconciling.connected("other")
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(3):
+            reconciling.soon()
+            await trio.testing.wait_all_tasks_blocked()
+        assert len(opened) == 1
+        opened[0].set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(opened) == 2  # what was asked for meanwhile
+        nursery.cancel_scope.cancel()

@@ -24,10 +24,11 @@ from p2pcommons.protocol.limits import RECONCILE_PROTOCOL
 from p2pcommons.protocol.session import keeps_own_session
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from p2pcommons.node.context import NodeContext
     from p2pcommons.node.ports import HostPort, StreamPort
+    from p2pcommons.protocol.events import ReconcileResult
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,8 @@ class _Schedule:
     quiet: int = 0
     """Sessions in a row in which nothing but what is declined was left."""
     session: trio.CancelScope | None = None
+    is_opening: bool = False
+    """A session is about to begin: two that this side opens at once would end each other."""
     driver: SessionDriver | None = None
     we_opened: bool = False
     answers: TokenBucket = field(
@@ -79,6 +82,11 @@ class _Schedule:
     )
     finished: trio.Event = field(default_factory=trio.Event)
     """Set, and replaced, whenever a session with this peer ends or could not begin."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether this side may open a session now."""
+        return self.session is None and not self.is_opening
 
     def release_waiting(self) -> None:
         """Wake those who wait for a session to end."""
@@ -114,11 +122,11 @@ class Reconciling:
             while True:
                 now = trio.current_time()
                 for peer_id, schedule in self._peers.items():
-                    if schedule.due <= now and schedule.session is None:
-                        schedule.due = _NEVER
+                    if schedule.due <= now and schedule.is_free:
+                        schedule.due, schedule.is_opening = _NEVER, True
                         nursery.start_soon(self._open, peer_id, schedule)
                 # What is due with a peer whose session goes on waits for its end, which wakes this.
-                waiting = (each.due for each in self._peers.values() if each.session is None)
+                waiting = (each.due for each in self._peers.values() if each.is_free)
                 self._wake = trio.Event()
                 with trio.move_on_at(min(waiting, default=_NEVER)):
                     await self._wake.wait()
@@ -193,7 +201,7 @@ class Reconciling:
             began_before = schedule.session is not None
             self.soon_with(peer_id)
             peer = self._context.state.peer(peer_id)
-            ended_before = peer.sessions
+            ended_before, found_before = peer.sessions, _found(peer)
             # A stranger that never says what it shares must not keep a person waiting.
             with trio.move_on_at(undecided_until if peer.shared is None else _NEVER):
                 await finished.wait()
@@ -203,7 +211,7 @@ class Reconciling:
                 # What was under way may not have seen the last contribution; there is one more.
                 continue
             # Where no session came about, what the last one found says nothing of now.
-            if peer.sessions != ended_before and _is_settled(peer):
+            if peer.sessions != ended_before and _is_settled(peer, found_before):
                 return
             await trio.sleep(RETRY_SECONDS / 4)
 
@@ -219,11 +227,16 @@ class Reconciling:
                 if schedule.session is not None or self._peers.get(peer_id) is not schedule:
                     await stream.reset()
                     return
+                schedule.is_opening = False
                 await self._run(stream, schedule, began=began, opener=True)
         except NetworkError as error:
             log.debug("no session with %s: %s", peer_id, error)
             self._retry(schedule)
             schedule.release_waiting()
+        finally:
+            if schedule.is_opening:
+                schedule.is_opening = False
+                self._wake.set()
 
     async def _answer(self, stream: StreamPort) -> None:
         """Serve a session that a peer opened, unless ours goes on."""
@@ -346,12 +359,17 @@ class Reconciling:
             self._tasks.start_soon(self._host.disconnect, peer_id)
 
 
-def _is_settled(peer: PeerState) -> bool:
-    """Whether the last session found all equal that is shared with a peer, or nothing shared."""
-    if peer.shared is None:
-        return False
-    results = [peer.exchange(commons).result for commons in peer.shared]
-    return all(result is not None and result.equal for result in results)
+def _found(peer: PeerState) -> dict[bytes, ReconcileResult | None]:
+    """What the last sessions found of each commons that is shared with a peer."""
+    return {commons: peer.exchange(commons).result for commons in peer.shared or ()}
+
+
+def _is_settled(peer: PeerState, before: Mapping[bytes, ReconcileResult | None]) -> bool:
+    """Whether all that is shared with a peer was found equal since `before`, or none is shared."""
+    return peer.shared is not None and all(
+        result is not None and result.equal and result is not before.get(commons)
+        for commons, result in _found(peer).items()
+    )
 
 
 def _figures(driver: SessionDriver, seconds: float, *, opener: bool) -> SessionFigures:
