@@ -12,6 +12,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from p2pcommons.cli import demo_nodes as demo_nodes_module
 from p2pcommons.nodeprocess import is_alive
 
 if TYPE_CHECKING:
@@ -141,3 +144,32 @@ def wait_for(is_so: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return value
+
+
+def test_a_demo_that_is_stopped_while_a_node_starts_waits_for_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop(*_: object) -> None:
+        raise StoppedError
+
+    begin = subprocess.Popen
+
+    def begin_and_be_stopped(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
+        process = begin(*arguments, **options)  # type: ignore[call-overload]
+        signal.raise_signal(signal.SIGTERM)
+        return process
+
+    before = {number: signal.getsignal(number) for number in demo_nodes_module.STOPPING}
+    signal.signal(signal.SIGTERM, stop)
+    monkeypatch.setattr(demo_nodes_module.subprocess, "Popen", begin_and_be_stopped)
+    try:
+        with pytest.raises(StoppedError), demo_nodes_module.demo_nodes() as nodes:
+            nodes.start("Ana", tmp_path / "ana")
+        (process,) = nodes._processes
+        assert process.returncode is not None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from p2pcommons.replica import Replica
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 LISTEN = "/ip4/127.0.0.1/tcp/0"
 MODE = "friends"
 START_SECONDS = 60.0
@@ -65,17 +66,36 @@ class DemoNodes:
     def _spawn(self, home: Path) -> subprocess.Popen[bytes]:
         program = [sys.executable, "-m", "p2pcommons", "--home", str(home)]
         how = ["--background", "--mode", MODE, "--listen", LISTEN]
-        process = subprocess.Popen(
-            [*program, "node", "run", *how, "--watch-fd", str(self._watch_fd)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(self._watch_fd,),
-            # Ctrl-C in the terminal is for the demo, which ends its nodes in order.
-            start_new_session=True,
-        )
-        self._processes.append(process)
+        # Stopped between the start of a node and the note of it, nobody would wait for its end.
+        with _signals_later():
+            process = subprocess.Popen(
+                [*program, "node", "run", *how, "--watch-fd", str(self._watch_fd)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(self._watch_fd,),
+                # Ctrl-C in the terminal is for the demo, which ends its nodes in order.
+                start_new_session=True,
+            )
+            self._processes.append(process)
         return process
+
+
+@contextmanager
+def _signals_later() -> Generator[None]:
+    """Hold back what would stop the demo until the block is through."""
+    noted: list[int] = []
+    before = {
+        number: signal.signal(number, lambda came, _frame: noted.append(came))
+        for number in STOPPING
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in noted:
+            signal.raise_signal(number)
 
 
 @contextmanager
@@ -87,7 +107,7 @@ def demo_nodes() -> Generator[DemoNodes]:
         yield nodes
     finally:
         # A second Ctrl-C must not leave processes behind.
-        for signal_number in (signal.SIGINT, signal.SIGTERM):
+        for signal_number in STOPPING:
             signal.signal(signal_number, signal.SIG_IGN)
         os.close(writing)
         os.close(reading)
